@@ -1,0 +1,63 @@
+# One include of a folder's Makefile per folder.  It may set:
+#   uses-y     rooms that its files may include; no other folder is on their include path
+#   obj-y      objects of the room's library            bin-y   programs: NAME, with NAME-main, NAME-rooms, NAME-libs
+#   flags-y    extra compiler flags                     test-y  test programs, one source each
+room      = $(firstword $(subst /, ,$(1)))
+archive   = $(O)/lib/$(subst /,-,$(1)).a
+view      = $(O)/view/$(subst /,-,$(1))
+libs-board     := -levent_core -lconfig -lcrypto $(if $(SANITIZE),,-lseccomp)
+libs-hsm       := -lcrypto -ldl
+libs-net       := -levent_extra -levent_openssl -levent_core -lssl -lcrypto
+libs-appliance := -lsqlite3 -lcrypto
+libs-tests     := -lcmocka -lcrypto -lcurl
+parts-board    := board board/base
+parts-tests    := tests/lib
+parts      = $(foreach r,$(1),$(or $(parts-$(r)),$(r)))
+programs  :=
+tests     :=
+
+define folder
+uses-y :=
+obj-y :=
+bin-y :=
+test-y :=
+flags-y :=
+include $(1)/Makefile
+$(1)-objs := $$(addprefix $(O)/$(1)/,$$(obj-y))
+$(1)-srcs := $$(wildcard $(1)/*.c)
+programs  += $$(addprefix $(O)/bin/,$$(bin-y))
+tests     += $$(addprefix $(O)/tests/,$$(test-y))
+$(O)/$(1)/%.o: flags := -I$(call view,$(1)) $$(flags-y)
+$(O)/$(1)/%.o: $(1)/%.c $(KCONFIG_AUTOHEADER) $(call view,$(1))/.made
+	$$(call say,CC,$$<) mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(cppflags) $$(CPPFLAGS) $$(flags) $$(cflags) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
+$(call view,$(1))/.made: $(1)/Makefile
+	@rm -rf $$(@D) && mkdir -p $$(@D)
+	@for room in $$(sort $(call room,$(1)) $$(uses-y)); do ln -s $(CURDIR)/$$$$room $$(@D)/$$$$room; done && touch $$@
+$(call archive,$(1)): $$($(1)-objs)
+	$$(call say,AR,$$@) mkdir -p $$(@D) && rm -f $$@
+	$$(Q)$$(AR) rcs $$@ $$^
+$$(foreach b,$$(bin-y),$$(eval $$(call program,$(1),$$(b))))
+$$(foreach t,$$(test-y),$$(eval $$(call test,$(1),$$(t))))
+-include $$(wildcard $(O)/$(1)/*.d)
+endef
+
+define program
+$(O)/bin/$(2): $(addprefix $(O)/$(1)/,$($(2)-main)) $(foreach p,$(call parts,$($(2)-rooms)),$(call archive,$(p)))
+	$$(call say,LD,$$@) mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ldflags) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$(foreach r,$($(2)-rooms),$(libs-$(r))) $($(2)-libs) -lpthread
+endef
+
+define test
+$(O)/tests/$(2): $(O)/$(1)/$(2).o $(foreach p,tests/lib board board/base hsm net appliance,$(call archive,$(p)))
+	$$(call say,LD,$$@) mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ldflags) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
+		$(foreach r,tests net hsm appliance board,$(libs-$(r))) -lpthread
+endef
+
+$(foreach f,$(folders),$(eval $(call folder,$(f))))
+
+.PHONY: programs tests
+programs: $(programs)
+tests: $(tests)

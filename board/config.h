@@ -1,0 +1,55 @@
+/*
+ * board/config - the run-time settings as one plain value
+ *
+ * The parent reads the file and sends struct config to the roles as it is, so every room can see its settings and none
+ * but the parent parses anything.  config.def has the settings; this header only turns them into a struct.
+ *
+ * Threads:  any; a struct config is not changed once it is in force.
+ */
+#ifndef BOARD_CONFIG_H
+#define BOARD_CONFIG_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "board/base/err.h"
+
+struct config {
+#define GROUP(group, help)
+#define INT(group, key, value, low, high, when, help) int group##_##key;
+#define BOOL(group, key, value, when, help) bool group##_##key;
+#define TEXT(group, key, value, size, when, help) char group##_##key[size];
+#include "board/config.def"
+#undef GROUP
+#undef INT
+#undef BOOL
+#undef TEXT
+};
+
+/* Every setting at its default. */
+void config_default(struct config *conf);
+
+/*
+ * Reads a libconfig file over the defaults.  Unknown groups and settings, wrong types, values outside their range, and
+ * contradictions between settings fail with ERR_CONFIG, and e says "FILE:LINE: group.key: what is allowed"; ERR_IO when the
+ * file cannot be read.  *ret_conf is untouched on failure.
+ */
+MUST_CHECK int config_read(const char *path, struct config *ret_conf, struct err *e);
+
+/* The same from text; name stands for the file in errors. */
+MUST_CHECK int config_parse(const char *text, const char *name, struct config *ret_conf, struct err *e);
+
+/* Prints a complete file with every setting, its help as comment and its range. */
+void config_print(const struct config *conf, FILE *out);
+
+/* Prints the SETTINGS section of chancery.conf(5) in man(7) format. */
+void config_print_man(FILE *out);
+
+/*
+ * Takes what may change at a reload from next into conf.  Settings that need a restart keep their value, and each that
+ * differs is given to changed("group.key", arg).
+ */
+void config_reload(struct config *conf, const struct config *next, void (*changed)(const char *setting, void *arg),
+                   void *arg);
+
+#endif
