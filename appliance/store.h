@@ -1,0 +1,169 @@
+/*
+ * appliance/store - what the CA knows, in SQLite: one writer, readers that do not wait for it
+ *
+ * Every call takes a request that the caller owns until its done function runs, in the loop, exactly once.  Changes go
+ * to the writer thread: it runs all that wait, each in a savepoint of one transaction, commits once (group commit, WAL,
+ * synchronous=FULL), and only then are they answered.  Look-ups go to the reader thread, which has its own connection.
+ * The audit record of a change is written in the same transaction (appliance/audit.h).
+ *
+ * A certificate's life: app_store_reserve() writes the intent before anything is signed, then app_store_issue() or
+ * app_store_abandon() ends it.  An intent that a crash left behind is found by app_store_open().
+ *
+ * Threads:  all functions by the loop's thread; done functions run there too.
+ * Owner:    the caller owns requests; bytes in answers are freed with app_store_request_fini() by the caller.
+ */
+#ifndef APPLIANCE_STORE_H
+#define APPLIANCE_STORE_H
+
+#include "board/base/buf.h"
+#include "board/base/err.h"
+#include "board/base/loop.h"
+
+struct app_store;
+struct app_store_request;
+
+enum { APP_SERIAL_SIZE = 16, APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
+
+/* What a certificate is for.  Stored as text. */
+enum app_usage { APP_USAGE_DEVICE, APP_USAGE_RA_SIGN, APP_USAGE_RA_DECRYPT, APP_USAGE_TLS, APP_USAGE_CA, APP_USAGE_COUNT };
+
+/* CRLReason values of RFC 5280 5.3.1 that we use; -1 when not revoked. */
+enum app_reason {
+	APP_REASON_NONE = -1,
+	APP_REASON_UNSPECIFIED = 0,
+	APP_REASON_KEY_COMPROMISE = 1,
+	APP_REASON_CA_COMPROMISE = 2,
+	APP_REASON_AFFILIATION_CHANGED = 3,
+	APP_REASON_SUPERSEDED = 4,
+	APP_REASON_CESSATION_OF_OPERATION = 5,
+	APP_REASON_PRIVILEGE_WITHDRAWN = 9,
+};
+
+/* Why a challenge was not accepted; for log and audit, never for the wire. */
+enum app_challenge_verdict {
+	APP_CHALLENGE_OK,
+	APP_CHALLENGE_MISSING,
+	APP_CHALLENGE_NOT_KNOWN,
+	APP_CHALLENGE_EXPIRED,
+	APP_CHALLENGE_USED,
+	APP_CHALLENGE_RESERVED, /* another request holds it right now */
+};
+
+/* A certificate as the store knows it.  Times are seconds since 1970. */
+struct app_record {
+	uint8_t serial[APP_SERIAL_SIZE];
+	enum app_usage usage;
+	int64_t not_before;
+	int64_t not_after;
+	int64_t issued;
+	int64_t revoked; /* 0: not revoked */
+	int reason;      /* enum app_reason */
+	char subject[256];
+	char template_name[40];
+	char peer[64];
+	struct bytes der;
+};
+
+enum app_store_op {
+	APP_STORE_RESERVE,     /* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now */
+	APP_STORE_ISSUE,       /* in: serial der not_before not_after now */
+	APP_STORE_ABANDON,     /* in: serial text (why) now; the challenge is free again */
+	APP_STORE_REFUSE,      /* in: text peer transaction_id subject now; only an audit record */
+	APP_STORE_CHALLENGE,   /* in: challenge_hash count=1, expires, max_open, actor; ERR_LIMIT when max_open are open */
+	APP_STORE_REVOKE,      /* in: serial reason now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already */
+	APP_STORE_CRL_PUT,     /* in: number der this_update next_update; ERR_EXISTS when number is not above the last */
+	APP_STORE_CA_PUT,      /* in: serial der usage not_before not_after subject: a CA certificate made elsewhere; idempotent */
+	APP_STORE_TRANSACTION, /* read: transaction_id key_hash → record (ERR_UNKNOWN) */
+	APP_STORE_SHOW,        /* read: serial → record (ERR_UNKNOWN) */
+	APP_STORE_LIST,        /* read: limit, offset, text (part of subject or ""), usage or -1 → records, newest first */
+	APP_STORE_CURRENT,     /* read: usage → records not revoked and valid at now, latest not_after first */
+	APP_STORE_CRL_GET,     /* read: → der number this_update next_update (ERR_UNKNOWN) */
+	APP_STORE_REVOKED,     /* read: calls each(serial, revoked, reason, each_arg) in the READER's thread for every revoked
+	                          certificate whose not_after is later than now - grace, then done */
+	APP_STORE_COUNTS,      /* read: → counts */
+	APP_STORE_AUDIT,       /* read: limit offset → text: audit records, newest first, a line each */
+	APP_STORE_AUDIT_CHECK, /* read: → count of records whose chain holds; ERR_VERIFY with the first bad sequence number in count */
+};
+
+struct app_store_counts {
+	int64_t issued; /* device certificates, ever */
+	int64_t valid;
+	int64_t revoked;
+	int64_t challenges_open;
+	int64_t intents_open;
+	int64_t audit_records;
+};
+
+typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
+typedef void (*app_store_each_fn)(const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason, void *arg);
+
+/* One request.  Zero it, fill what enum app_store_op names for it; code, e and the answers are set when done runs. */
+struct app_store_request {
+	enum app_store_op op;
+	app_store_done_fn done;
+	void *arg;
+
+	/* in */
+	uint8_t serial[APP_SERIAL_SIZE];
+	uint8_t tbs_hash[APP_HASH_SIZE];
+	uint8_t key_hash[APP_HASH_SIZE];       /* SHA-256 of the requester's SubjectPublicKeyInfo */
+	uint8_t challenge_hash[APP_HASH_SIZE]; /* app_challenge_hash() */
+	bool has_challenge;                    /* RESERVE: check and reserve challenge_hash; else none is needed */
+	char transaction_id[APP_TRANSACTION_MAX]; /* "" for what has none (RA and TLS certificates) */
+	char subject[256];
+	char template_name[40];
+	char peer[64];
+	char actor[64]; /* who did it, for the audit trail: "peer ADDRESS", "operator NAME", "system" */
+	char text[256];
+	int usage;
+	int reason;
+	int64_t now, not_before, not_after, expires, this_update, next_update, grace;
+	int64_t number, limit, offset, max_open;
+	app_store_each_fn each;
+	void *each_arg;
+	struct bytes der; /* in: borrowed until done; out (CRL_GET): owned by the request */
+
+	/* out */
+	int code; /* 0 or ERR_*; RESERVE: ERR_DENIED with verdict, ERR_EXISTS with the transaction's certificate in records[0] */
+	struct err e;
+	enum app_challenge_verdict verdict;
+	struct app_record *records; /* owned by the request, der included */
+	size_t record_count;
+	struct app_store_counts counts;
+	struct buf out; /* AUDIT */
+
+	/* the store's own */
+	struct app_store_request *next;
+};
+
+/* What a crash left behind: called by app_store_open() for each intent without a certificate, now revoked. */
+typedef void (*app_store_intent_fn)(const uint8_t serial[APP_SERIAL_SIZE], const char *subject, int64_t since, void *arg);
+
+/*
+ * Opens or creates the store at path, brings its schema up to date (numbered migrations on a copy), revokes the serials of
+ * unresolved intents (each is reported to intent, and audited), and starts both threads.  Blocks; call before the loop runs.
+ * Fails with ERR_STORE or ERR_NOMEM; a schema newer than this program is ERR_STORE.
+ */
+MUST_CHECK int app_store_open(struct loop *loop, const char *path, int cache_mib, int queue, app_store_intent_fn intent,
+                              void *arg, struct app_store **ret_store, struct err *e);
+
+/* Answers what waits, stops the threads, closes.  NULL is fine. */
+void app_store_close(struct app_store *store);
+
+/* Queues a request; its done function will run once.  Fails with ERR_BUSY when the queue is full: then it will not. */
+MUST_CHECK int app_store_submit(struct app_store *store, struct app_store_request *request);
+
+/* Frees what a finished request owns (records, der of CRL_GET, out); not the request. */
+void app_store_request_fini(struct app_store_request *request);
+
+/* "device", "ra-sign", … and back; -1 for other words. */
+const char *app_usage_name(enum app_usage usage);
+int app_usage_parse(const char *name); /* see app_usage_name() */
+
+/* "keyCompromise", … as RFC 5280 spells them, and back; -2 for other words. */
+const char *app_reason_name(int reason);
+int app_reason_parse(const char *name); /* see app_reason_name() */
+
+CLEANUP_STRUCT(app_store, app_store_close)
+
+#endif
