@@ -2,6 +2,7 @@
 O        ?= build
 override O := $(abspath $(O))
 folders  := board/base board hsm net appliance tests/lib tests/unit tests/bench
+SHELL    := /bin/bash
 Q        := $(if $(V),,@)
 say      = @printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$(2))';
 

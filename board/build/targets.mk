@@ -1,4 +1,42 @@
-# What people and machines call; the work is done by scripts of one purpose each.
-.PHONY: install-needs demo run check check-unit check-integration check-asan check-tsan lint bench install clean
+# What people and machines call.  The work is done by scripts of one purpose each; they install what they miss.
+needs  = @board/build/needs.sh
+CA    ?= rsa2048
+export O
 
+.PHONY: install-needs demo run check check-unit check-integration check-asan check-tsan lint bench install clean
+install-needs: ; $(needs) build run demo check
+demo: ; $(needs) build run demo
+	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
+	@board/sim/demo.sh --out $(O)/run --bin $(O)/bin --ca $(CA)
+run: ; $(needs) build run
+	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
+	@exec board/sim/run.sh --out $(O)/run --bin $(O)/bin --ca $(CA)
+check: ; $(needs) build run demo check
+	@tests/check.sh lint unit integration
+check-unit check-integration: check-%: ; $(needs) build run demo check
+	@tests/check.sh $*
+lint: ; $(needs) build check
+	@tests/check.sh lint
+check-asan: ; $(needs) build run demo check sanitize
+	@O=$(O)/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" CC=clang tests/check.sh unit integration
+check-tsan: ; $(needs) build run demo check sanitize
+	@O=$(O)/tsan SANITIZE=-fsanitize=thread CC=clang tests/check.sh unit integration
+bench: ; $(needs) build run demo check
+	@$(MAKE) -s programs tests
+	@tests/bench/bench.sh --out $(O) --bin $(O)/bin
 clean: ; rm -rf $(O)
+
+sbin    := $(DESTDIR)$(prefix)/sbin
+libexec := $(DESTDIR)$(prefix)/libexec/chancery
+man     := $(DESTDIR)$(prefix)/share/man
+install: programs
+	install -D -t $(sbin) $(O)/bin/chanceryd $(O)/bin/chancery $(O)/bin/chancery-hsmspeed
+	install -D -t $(libexec) $(addprefix $(O)/bin/chancery-,front authority signer provision)
+	install -D -m 644 -t $(DESTDIR)$(prefix)/lib/systemd/system board/chancery.service
+	install -D -m 644 board/sysusers.conf $(DESTDIR)$(prefix)/lib/sysusers.d/chancery.conf
+	install -D -m 644 -t $(DESTDIR)/etc/chancery appliance/ceremony.conf.sample
+	$(O)/bin/chanceryd --print-config > $(DESTDIR)/etc/chancery/chancery.conf.sample
+	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chanceryd.8 appliance/man/chancery-hsmspeed.8
+	install -d $(man)/man5
+	sed -e "/@SETTINGS@/{r /dev/stdin" -e "d}" appliance/man/chancery.conf.5.in > $(man)/man5/chancery.conf.5 \
+		< <($(O)/bin/chanceryd --print-config-man)

@@ -1,0 +1,76 @@
+#!/bin/bash
+# Runs the parts named (lint, unit, integration) and closes with one line that counts everything.
+# O is the output folder; SANITIZE and CC pass through to make.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=${O:-$PWD/build}
+passed=0 failed=0 skipped=0 failures=
+mkdir -p "$out/log"
+
+# run NAME COMMAND…: shows one line when all is well, and the whole output when not.
+run()
+{
+	local name=$1 log="$out/log/${1//\//-}.log" begin=$SECONDS status line
+	shift
+	"$@" >"$log" 2>&1
+	status=$?
+	line=$(grep -E '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$' "$log" | tail -n 1)
+	if [ -z "$line" ]; then
+		line="0 passed, 1 failed"
+		[ $status -eq 0 ] && echo "$name: ended without a count of its tests" >>"$log"
+		status=1
+	fi
+	read -r p _ f _ s _ <<<"${line//,/}"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + ${s:-0}))
+	if [ $status -ne 0 ] && [ "$f" -eq 0 ]; then
+		failed=$((failed + 1))
+		line="$line, exit status $status"
+	fi
+	printf '  %-44s %s (%d s)\n' "$name" "$line" $((SECONDS - begin))
+	if [ $status -ne 0 ]; then
+		failures="$failures $name"
+		sed 's/^/    | /' "$log" | tail -n 120
+	fi
+	grep -h '^skipped: ' "$log" | sed 's/^/    /'
+}
+
+build()
+{
+	echo "Building (about a minute the first time)"
+	make -s -j2 O="$out" programs tests || exit 1
+}
+
+for part in "$@"; do
+	case $part in
+	lint)
+		build
+		echo "Checking the style (two minutes the first time)"
+		for check in tests/lint/*.sh; do
+			run "lint/$(basename "$check" .sh)" env O="$out" bash "$check"
+		done
+		;;
+	unit)
+		build
+		echo "Unit tests"
+		for program in "$out"/tests/test_*; do
+			[ -x "$program" ] && run "unit/$(basename "$program")" env BIN_DIR="$out/bin" timeout 300 "$program"
+		done
+		;;
+	integration)
+		build
+		echo "Integration tests, with real processes and clients (some minutes)"
+		for script in tests/integration/[0-9]*.sh; do
+			run "integration/$(basename "$script" .sh)" env O="$out" BIN_DIR="$out/bin" timeout 600 bash "$script"
+		done
+		;;
+	*) echo "usage: check.sh lint|unit|integration …" >&2; exit 2 ;;
+	esac
+done
+
+[ -z "$failures" ] || echo "Failed:$failures (whole output in $out/log)"
+if [ $skipped -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ $failed -eq 0 ] && [ -z "$failures" ] && [ $passed -gt 0 ]
