@@ -35,7 +35,7 @@ const char *app_profile_name(const struct app_profile *profile);
  */
 MUST_CHECK int app_profile_check(const struct app_profile *profile, const struct app_csr *csr, struct err *e);
 
-/* notBefore and notAfter for a certificate issued now, inside the CA's own (RFC 5280 4.1.2.5).  Fails with ERR_STATE when the CA has ended. */
+/* notBefore and notAfter for a certificate issued now, inside the CA's own (RFC 5280 4.1.2.5).  Fails with ERR_STAGE when the CA has ended. */
 MUST_CHECK int app_profile_validity(const struct app_profile *profile, int64_t now, int64_t ca_not_before,
                                     int64_t ca_not_after, int64_t *ret_not_before, int64_t *ret_not_after, struct err *e);
 

@@ -22,7 +22,8 @@ enum err_class {
 	ERR_CLASS_SELF,   /* configuration, or a defect of ours */
 };
 
-/*       name      value  class   text */
+/* STAGE: OpenSSL has a type ERR_STATE.
+ *       name      value  class   text */
 #define ERR_LIST(X)                                                                                                    \
 	X(NOMEM,   -1,  SELF,   "out of memory")                                                                       \
 	X(FORMAT,  -2,  PEER,   "malformed")                                                                           \
@@ -40,7 +41,7 @@ enum err_class {
 	X(IO,      -14, DEVICE, "input or output failed")                                                              \
 	X(STORE,   -15, DEVICE, "the store failed")                                                                    \
 	X(CONFIG,  -16, SELF,   "configuration")                                                                       \
-	X(STATE,   -17, SELF,   "not possible in this state")                                                          \
+	X(STAGE,   -17, SELF,   "not possible in this state")                                                          \
 	X(CRYPTO,  -18, SELF,   "cryptographic library failed")                                                        \
 	X(INTERNAL,-19, SELF,   "internal error")
 

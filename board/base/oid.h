@@ -84,5 +84,8 @@
 #define OID_STATE OID_BYTES("\x55\x04\x08")
 #define OID_ORGANIZATION OID_BYTES("\x55\x04\x0a")
 #define OID_ORGANIZATIONAL_UNIT OID_BYTES("\x55\x04\x0b")
+#define OID_DOMAIN_COMPONENT OID_BYTES("\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19")
+#define OID_USER_ID OID_BYTES("\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01")
+#define OID_EMAIL_ADDRESS OID_BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01")
 
 #endif
