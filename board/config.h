@@ -32,9 +32,9 @@ void config_default(struct config *conf);
 /*
  * Reads a libconfig file over the defaults.  Unknown groups and settings, wrong types, values outside their range, and
  * contradictions between settings fail with ERR_CONFIG, and e says "FILE:LINE: group.key: what is allowed"; ERR_IO when the
- * file cannot be read.  *ret_conf is untouched on failure.
+ * file cannot be read.  *ret_conf is untouched on failure.  (Not "config_read": libconfig has a function of that name.)
  */
-MUST_CHECK int config_read(const char *path, struct config *ret_conf, struct err *e);
+MUST_CHECK int config_load(const char *path, struct config *ret_conf, struct err *e);
 
 /* The same from text; name stands for the file in errors. */
 MUST_CHECK int config_parse(const char *text, const char *name, struct config *ret_conf, struct err *e);
