@@ -1,0 +1,150 @@
+# Sourced by every integration test: a temporary folder, a running appliance when asked for, and checks that count.
+#
+#   begin NAME             once, first
+#   start_appliance [CA]   provisions and starts one; $dir, $SCEP_URL, $CRL_URL, $CA_URL, $CONTROL and so on are set
+#   check "WHAT MUST HOLD" COMMAND…      passes when the command does
+#   refuse "WHAT MUST NOT" COMMAND…      passes when the command fails
+#   wait_until SECONDS COMMAND…          polls; fails at the deadline
+#   finish                 once, last: the closing line
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+. board/sim/appliance.sh
+passed=0 failed=0 skipped=0
+O=${O:-$PWD/build}
+BIN_DIR=${BIN_DIR:-$O/bin}
+TESTS_DIR=$O/tests
+
+begin()
+{
+	[ "$(id -u)" = 0 ] || { echo "only root can start the roles under their own user ids"; exit 1; }
+	dir=$(mktemp -d "/tmp/chancery-test-$1.XXXXXX")
+	chmod 755 "$dir"
+	trap 'appliance_stop "$dir"; rm -rf "$dir"' EXIT
+	trap 'exit 1' INT TERM
+}
+
+make_appliance()
+{
+	appliance_make "$dir" "$BIN_DIR" "${1:-rsa2048}" && appliance_provision "$dir" "$BIN_DIR" >"$dir/provision.log" 2>&1 && return
+	cat "$dir/provision.log"
+	exit 1
+}
+
+run_appliance()
+{
+	appliance_start "$dir" "$BIN_DIR" || exit 1
+	. "$dir/endpoints.env"
+	. "$dir/ports"
+}
+
+start_appliance()
+{
+	make_appliance "${1:-rsa2048}"
+	run_appliance
+}
+
+chancery()
+{
+	"$BIN_DIR/chancery" --control "$CONTROL" "$@"
+}
+
+challenge()
+{
+	chancery challenge create
+}
+
+ok()
+{
+	passed=$((passed + 1))
+	echo "ok: $1"
+}
+
+bad()
+{
+	failed=$((failed + 1))
+	echo "NOT ok: $1"
+	[ ! -e "$dir/log" ] || tail -n 15 "$dir/log" | sed 's/^/    log: /'
+}
+
+check()
+{
+	local what=$1
+	shift
+	if "$@" >"$dir/check.out" 2>&1; then
+		ok "$what"
+	else
+		bad "$what"
+		sed 's/^/    /' "$dir/check.out" | tail -n 20
+	fi
+}
+
+refuse()
+{
+	local what=$1
+	shift
+	if "$@" >"$dir/check.out" 2>&1; then
+		bad "$what"
+		sed 's/^/    /' "$dir/check.out" | tail -n 20
+	else
+		ok "$what"
+	fi
+}
+
+# same "WHAT" EXPECTED SEEN
+same()
+{
+	if [ "$2" = "$3" ]; then
+		ok "$1"
+	else
+		bad "$1"
+		echo "    expected: $2"
+		echo "    seen:     $3"
+	fi
+}
+
+# logged "WHAT" PATTERN: the log has such a line, now or within five seconds
+logged()
+{
+	check "$1" wait_until 5 grep -qE "$2" "$dir/log"
+}
+
+wait_until()
+{
+	local end=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+
+http_code()
+{
+	curl -s -o /dev/null -w '%{http_code}' "$@"
+}
+
+# The RA certificate of a folder that has this key usage ("Key Encipherment", "Digital Signature").
+ra_with()
+{
+	local usage=$1 file
+	shift
+	for file in "$@"; do
+		openssl x509 -in "$file" -noout -ext keyUsage 2>/dev/null | grep -q "$usage" && echo "$file"
+	done | head -n 1
+}
+
+# Splits a file of PEM certificates into PREFIX-1.pem, PREFIX-2.pem, …
+split_pem()
+{
+	awk -v prefix="$2" '/-----BEGIN CERTIFICATE-----/ { n++ } n { print > (prefix "-" n ".pem") }' "$1"
+}
+
+finish()
+{
+	if [ $skipped -gt 0 ]; then
+		echo "$passed passed, $failed failed, $skipped skipped"
+	else
+		echo "$passed passed, $failed failed"
+	fi
+	[ $failed -eq 0 ] && [ $passed -gt 0 ]
+	exit
+}
