@@ -26,9 +26,11 @@ enum {
 	DER_ENUMERATED = 0x0a,
 	DER_UTF8_STRING = 0x0c,
 	DER_PRINTABLE_STRING = 0x13,
+	DER_T61_STRING = 0x14,
 	DER_IA5_STRING = 0x16,
 	DER_UTC_TIME = 0x17,
 	DER_GENERALIZED_TIME = 0x18,
+	DER_BMP_STRING = 0x1e,
 	DER_SEQUENCE = 0x30,
 	DER_SET = 0x31,
 };
@@ -60,6 +62,18 @@ MUST_CHECK int der_time(const struct der *element, int64_t *ret_time);
 
 /* The value of a non-negative INTEGER below 2^31.  Fails with ERR_FORMAT. */
 MUST_CHECK int der_small_int(const struct der *element, int *ret_value);
+
+/*
+ * Reads the next character of a string's content: UTF8String, PrintableString, IA5String, T61String (as ISO 8859-1) or
+ * BMPString (as UTF-16).  Fails with ERR_FORMAT, also for other tags and at the end; v stays where it was then.
+ */
+MUST_CHECK int der_text_next(uint8_t tag, struct view *v, uint32_t *ret_char);
+
+/* Appends a character in UTF-8. */
+void der_text_put(struct buf *b, uint32_t c);
+
+/* False for control characters, NUL among them, and for what changes the direction of writing. */
+bool der_text_visible(uint32_t c);
 
 /* Begins a constructed element; returns the mark that der_close() needs. */
 size_t der_open(struct buf *b, uint8_t tag);

@@ -8,7 +8,7 @@
 #include "board/base/oid.h"
 #include "board/base/x509.h"
 
-enum { PEM_LINE = 64, PEM_LABEL_MAX = 64, BMP_STRING = 0x1e, T61_STRING = 0x14, UNIVERSAL_STRING = 0x1c };
+enum { PEM_LINE = 64, PEM_LABEL_MAX = 64 };
 
 /* Text that is cut at the end of its memory, never inside a character. */
 struct text {
@@ -40,65 +40,36 @@ text_put_string(struct text *t, const char *s)
 static void
 text_put_char(struct text *t, uint32_t c)
 {
+	AUTO_BUF utf8 = {0};
 	char s[16];
-	int len;
 
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0xd800 && c < 0xe000) || c > 0x10ffff ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
-		len = snprintf(s, sizeof(s), c > 0xff ? "\\u{%x}" : "\\%02x", (unsigned)(c & 0xffffff));
-	else if (c < 0x80)
-		len = snprintf(s, sizeof(s), strchr(",+=\"\\<>;", (int)c) != NULL ? "\\%c" : "%c", (int)c);
-	else if (c < 0x800)
-		len = snprintf(s, sizeof(s), "%c%c", (int)(0xc0 | c >> 6), (int)(0x80 | (c & 0x3f)));
-	else if (c < 0x10000)
-		len = snprintf(s, sizeof(s), "%c%c%c", (int)(0xe0 | c >> 12), (int)(0x80 | (c >> 6 & 0x3f)),
-			       (int)(0x80 | (c & 0x3f)));
-	else
-		len = snprintf(s, sizeof(s), "%c%c%c%c", (int)(0xf0 | c >> 18), (int)(0x80 | (c >> 12 & 0x3f)),
-			       (int)(0x80 | (c >> 6 & 0x3f)), (int)(0x80 | (c & 0x3f)));
-	text_put(t, s, (size_t)len);
-}
-
-/* The UTF-8 character at the start of v, and its length; the octet itself and 1 when it is none. */
-static size_t
-utf8_next(struct bytes v, uint32_t *ret_char)
-{
-	static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-	uint8_t first = v.data[0];
-	size_t len = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
-	uint32_t c = len == 2 ? first & 0x1fU : len == 3 ? first & 0x0fU : first & 0x07U;
-	size_t i;
-
-	*ret_char = first;
-	if (len < 2 || len > v.len)
-		return 1;
-	for (i = 1; i < len; i++) {
-		if ((v.data[i] & 0xc0) != 0x80)
-			return 1;
-		c = c << 6 | (v.data[i] & 0x3f);
+	if (!der_text_visible(c)) {
+		snprintf(s, sizeof(s), c > 0xff ? "\\u{%x}" : "\\%02x", (unsigned)c);
+		text_put_string(t, s);
+		return;
 	}
-	if (c < lowest[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 1;
-	*ret_char = c;
-	return len;
+	buf_init(&utf8, 8);
+	if (c < 0x80 && strchr(",+=\"\\<>;", (int)c) != NULL)
+		buf_put_u8(&utf8, '\\');
+	der_text_put(&utf8, c);
+	text_put(t, (const char *)utf8.data, utf8.len);
 }
 
+/* Octets that are no character of their type are escaped. */
 static void
 value_text(const struct der *value, struct text *t)
 {
-	size_t width = value->tag == BMP_STRING ? 2 : value->tag == UNIVERSAL_STRING ? 4 : 1, i, k, step;
-	struct bytes c = value->content;
-	uint32_t character;
+	struct view v = view_of(value->content);
+	uint32_t c;
+	char s[8];
 
-	for (i = 0; i + width <= c.len; i += step) {
-		step = width;
-		character = 0;
-		if (value->tag == DER_UTF8_STRING)
-			step = utf8_next((struct bytes){c.data + i, c.len - i}, &character);
-		else
-			for (k = 0; k < width; k++)
-				character = character << 8 | c.data[i + k];
-		text_put_char(t, character);
+	while (v.left > 0 && !t->full) {
+		if (der_text_next(value->tag, &v, &c) == 0) {
+			text_put_char(t, c);
+			continue;
+		}
+		snprintf(s, sizeof(s), "\\%02x", view_u8(&v));
+		text_put_string(t, s);
 	}
 }
 

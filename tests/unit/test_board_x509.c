@@ -392,7 +392,7 @@ TEST(names_are_readable_and_cannot_mislead)
 		   "1.2.840.770=\xc3\xa9");
 	CHECK_TEXT(
 		x509_name_text(LITERAL("\x30\x0c\x31\x0a\x30\x08\x06\x02\x55\x04\x0c\x02\xc3\x28"), out, sizeof(out)),
-		"2.5.4=\xc3\x83(");
+		"2.5.4=\\c3(");
 }
 
 TEST(pem_is_written_as_openssl_writes_it_and_read_back)
