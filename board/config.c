@@ -1,14 +1,11 @@
 #include "board/config.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <libconfig.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "board/base/buf.h"
+#include "board/base/file.h"
 #include "board/config_check.h"
 
 enum { FILE_MAX = 256 * 1024, NAME_SIZE = 64, WHY_SIZE = 160 };
@@ -392,39 +389,24 @@ config_parse(const char *text, const char *name, struct config *ret_conf, struct
 	return rc;
 }
 
-/* Everything up to the end of the file, with a NUL behind it. */
-static int
-slurp(int fd, const char *path, struct buf *b, struct err *e)
-{
-	uint8_t chunk[4096];
-	ssize_t n;
-
-	while (buf_status(b) == 0 && (n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0)
-			return err_set(e, ERR_IO, (uint32_t)errno, "%s: %s", path, strerror(errno));
-		buf_put_raw(b, chunk, (size_t)n);
-	}
-	buf_put_u8(b, 0);
-	if (buf_status(b) != 0)
-		return err_set(e, ERR_CONFIG, 0, "%s:1: the file is larger than %d bytes", path, FILE_MAX);
-	if (strlen((const char *)b->data) + 1 != b->len)
-		return err_set(e, ERR_CONFIG, 0, "%s:1: the file has NUL bytes; it must be text", path);
-	return 0;
-}
-
 int
 config_load(const char *path, struct config *ret_conf, struct err *e)
 {
 	AUTO_BUF b;
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	int rc;
 
-	if (fd < 0)
-		return err_set(e, ERR_IO, (uint32_t)errno, "%s: %s", path, strerror(errno));
 	buf_init(&b, FILE_MAX);
-	rc = slurp(fd, path, &b, e);
-	close(fd);
-	return rc != 0 ? rc : config_parse((const char *)b.data, path, ret_conf, e);
+	rc = file_read(path, &b, e);
+	if (rc == ERR_LIMIT)
+		return err_set(e, ERR_CONFIG, 0, "%s:1: the file is larger than %d bytes", path, FILE_MAX - 1);
+	if (rc != 0)
+		return ERR_IO;
+	buf_put_u8(&b, 0);
+	if (buf_status(&b) != 0)
+		return err_set(e, ERR_CONFIG, 0, "%s:1: the file is larger than %d bytes", path, FILE_MAX - 1);
+	if (strlen((const char *)b.data) + 1 != b.len)
+		return err_set(e, ERR_CONFIG, 0, "%s:1: the file has NUL bytes; it must be text", path);
+	return config_parse((const char *)b.data, path, ret_conf, e);
 }
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */

@@ -2,8 +2,9 @@
  * board/spawn - starting roles and starting them again
  *
  * fork+exec with the role's own user id, no supplementary groups, resource limits, no new privileges, an empty
- * environment but for what is passed, and every descriptor closed except log (2) and control channel (3).  A role that
- * ends is started again after 100 ms, then twice as long each time up to 30 s; a minute of life resets that.
+ * environment but for what is passed, and every descriptor closed except log (2) and control channel (3); 0 and 1 are
+ * /dev/null.  A role that ends is started again after 100 ms, then twice as long each time up to 30 s; a minute of life
+ * resets that.
  *
  * Threads:  the parent's loop.
  */
@@ -21,7 +22,7 @@ struct spawn_functions {
 	/* The role was (re)started: send it what it needs, ending with MSG_START. */
 	void (*on_started)(struct spawn *spawn, void *arg);
 	void (*on_message)(struct spawn *spawn, struct ipc_message *message, void *arg);
-	/* The role ended; it is started again after restart_ms unless spawn_hold() is called here. */
+	/* The role ended; it is started again after restart_ms (-1: it is held) unless spawn_hold() is called here. */
 	void (*on_exited)(struct spawn *spawn, int wait_status, int64_t restart_ms, void *arg);
 	void *arg;
 };
@@ -39,7 +40,7 @@ struct spawn_program {
 MUST_CHECK int spawn_new(struct loop *loop, const struct spawn_program *program, const struct spawn_functions *functions,
                          struct spawn **ret_spawn);
 
-/* Starts it now.  Fails with ERR_IO. */
+/* Starts it now, calling on_started before it returns; nothing happens while it runs.  Fails with ERR_IO. */
 MUST_CHECK int spawn_start(struct spawn *spawn, struct err *e);
 
 /* Does not start it again by itself; spawn_start() still does. */
@@ -57,5 +58,14 @@ struct ipc *spawn_ipc(struct spawn *spawn);
 pid_t spawn_pid(const struct spawn *spawn);        /* 0 while it does not run */
 bool spawn_running(const struct spawn *spawn);     /* between start and exit */
 enum role spawn_role(const struct spawn *spawn);   /* who it is */
+
+/* "exit-1", "SIGSEGV": why a process ended, from what waitpid() gave, for the log.  Returns out. */
+char *spawn_cause(int wait_status, char *out, size_t size);
+
+/*
+ * The path of a role's program: beside the running one, or in ../libexec/chancery from there.  Fails with ERR_UNKNOWN and
+ * says where it looked.
+ */
+MUST_CHECK int spawn_find(const char *name, char *out, size_t size, struct err *e);
 
 #endif
