@@ -12,11 +12,11 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-	{ "token.label", CONFIG_TYPE_STRING, false },   { "token.so_pin_file", CONFIG_TYPE_STRING, true },
-	{ "ca.kind", CONFIG_TYPE_STRING, false },       { "ca.name", CONFIG_TYPE_STRING, false },
-	{ "ca.key", CONFIG_TYPE_STRING, false },        { "ca.validity_days", CONFIG_TYPE_INT, true },
-	{ "ca.path_length", CONFIG_TYPE_INT, true },    { "ra.sign_key", CONFIG_TYPE_STRING, false },
-	{ "ra.decrypt_key", CONFIG_TYPE_STRING, false }, { "audit.key", CONFIG_TYPE_STRING, true },
+	{"token.label", CONFIG_TYPE_STRING, false},    {"token.so_pin_file", CONFIG_TYPE_STRING, true},
+	{"ca.kind", CONFIG_TYPE_STRING, false},        {"ca.name", CONFIG_TYPE_STRING, false},
+	{"ca.key", CONFIG_TYPE_STRING, false},         {"ca.validity_days", CONFIG_TYPE_INT, true},
+	{"ca.path_length", CONFIG_TYPE_INT, true},     {"ra.sign_key", CONFIG_TYPE_STRING, false},
+	{"ra.decrypt_key", CONFIG_TYPE_STRING, false}, {"audit.key", CONFIG_TYPE_STRING, true},
 };
 
 struct reader {
@@ -59,7 +59,8 @@ check_group(const struct reader *r, const config_setting_t *group)
 		if (known == NULL)
 			return complain(r, path, "no such setting");
 		if (config_setting_type(s) != known->type)
-			return complain(r, path, known->type == CONFIG_TYPE_INT ? "a number is wanted" : "a text is wanted");
+			return complain(r, path,
+					known->type == CONFIG_TYPE_INT ? "a number is wanted" : "a text is wanted");
 	}
 	return 0;
 }
@@ -155,8 +156,8 @@ get_all(const struct reader *r, struct app_ceremony *c)
 int
 app_ceremony_read(const char *path, struct app_ceremony *ret_ceremony, struct err *e)
 {
-	struct reader r = { .path = path, .e = e };
-	struct app_ceremony c = { 0 };
+	struct reader r = {.path = path, .e = e};
+	struct app_ceremony c = {0};
 	int code = 0;
 
 	config_init(&r.file);
@@ -165,7 +166,7 @@ app_ceremony_read(const char *path, struct app_ceremony *ret_ceremony, struct er
 			code = err_set(e, ERR_IO, 0, "%s: cannot be read", path);
 		else
 			code = err_set(e, ERR_CONFIG, 0, "%s:%d: %s", path, config_error_line(&r.file),
-			               config_error_text(&r.file));
+				       config_error_text(&r.file));
 	}
 	if (code == 0)
 		code = check_known(&r);

@@ -14,7 +14,7 @@ io_error(struct err *e, const char *step, const char *path)
 	int saved = errno;
 
 	return err_set(e, saved == ENOENT ? ERR_UNKNOWN : ERR_IO, (uint32_t)saved, "%s %s: %s", step, path,
-	               strerror(saved));
+		       strerror(saved));
 }
 
 static int

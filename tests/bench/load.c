@@ -70,7 +70,7 @@ die(const char *what)
 static int
 dial(const struct work *w)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(w->port, NULL, 10)) };
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(w->port, NULL, 10))};
 	int one = 1;
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -121,13 +121,13 @@ load_request(struct work *w, struct connection *c)
 	} else {
 		if (w->next == w->end)
 			return false;
-		v = view_of((struct bytes){ w->file.data + w->offset[w->next], w->file.len - w->offset[w->next] });
+		v = view_of((struct bytes){w->file.data + w->offset[w->next], w->file.len - w->offset[w->next]});
 		w->next++;
 		message = view_bytes(&v);
 		buf_printf(&c->out,
-		           "POST /scep?operation=PKIOperation HTTP/1.1\r\nHost: bench\r\n"
-		           "Content-Type: application/x-pki-message\r\nContent-Length: %zu\r\n\r\n",
-		           message.len);
+			   "POST /scep?operation=PKIOperation HTTP/1.1\r\nHost: bench\r\n"
+			   "Content-Type: application/x-pki-message\r\nContent-Length: %zu\r\n\r\n",
+			   message.len);
 		buf_put_raw(&c->out, message.data, message.len);
 	}
 	c->begin = now();
@@ -156,7 +156,7 @@ answer_size(struct connection *c)
 static bool
 is_success(const struct work *w, const struct connection *c)
 {
-	static const uint8_t zero[] = { 0x31, 0x03, 0x13, 0x01, '0' };
+	static const uint8_t zero[] = {0x31, 0x03, 0x13, 0x01, '0'};
 	struct bytes oid = OID_SCEP_PKI_STATUS;
 	const uint8_t *at;
 
@@ -246,7 +246,7 @@ run(struct work *w, size_t connections)
 	if (all == NULL || poll < 0)
 		die("start");
 	for (size_t i = 0; i < connections; i++) {
-		struct epoll_event e = { .events = EPOLLIN, .data.ptr = &all[i] };
+		struct epoll_event e = {.events = EPOLLIN, .data.ptr = &all[i]};
 
 		buf_init(&all[i].out, 1024 * 1024);
 		if (!load_request(w, &all[i]))
@@ -268,8 +268,8 @@ run(struct work *w, size_t connections)
 	}
 	begin = now() - begin;
 	qsort(w->latency, w->done, sizeof(*w->latency), compare);
-	printf("{\"done\": %zu, \"ok\": %zu, \"seconds\": %.3f, \"per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n", w->done,
-	       w->good, begin, (double)w->good / begin, percentile(w, 0.5), percentile(w, 0.99));
+	printf("{\"done\": %zu, \"ok\": %zu, \"seconds\": %.3f, \"per_s\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+	       w->done, w->good, begin, (double)w->good / begin, percentile(w, 0.5), percentile(w, 0.99));
 }
 
 static struct bytes
@@ -284,13 +284,13 @@ map_file(const char *path)
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (data == MAP_FAILED)
 		die(path);
-	return (struct bytes){ data, (size_t)st.st_size };
+	return (struct bytes){data, (size_t)st.st_size};
 }
 
 int
 main(int argc, char **argv)
 {
-	struct work w = { 0 };
+	struct work w = {0};
 	size_t connections = 1;
 	size_t count;
 
@@ -308,8 +308,9 @@ main(int argc, char **argv)
 		w.target = argv[2];
 		w.stop_at = now() + strtod(argv[5], NULL);
 	} else {
-		(void)fputs("usage: load enroll FILE ADDRESS PORT CONNECTIONS FIRST COUNT | load get TARGET ADDRESS PORT SECONDS\n",
-		            stderr);
+		(void)fputs("usage: load enroll FILE ADDRESS PORT CONNECTIONS FIRST COUNT | load get TARGET ADDRESS "
+			    "PORT SECONDS\n",
+			    stderr);
 		return 2;
 	}
 	w.address = argv[3];

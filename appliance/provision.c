@@ -1,0 +1,397 @@
+/*
+ * chancery-provision - makes the token, the keys and the CA certificate, once
+ *
+ * "chancery provision" and "chancery import-chain" end here.  Every step looks first whether it was done before, so that a
+ * second run after a failure goes on where the first stopped, and a third run changes nothing.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "appliance/ceremony.h"
+#include "appliance/cert.h"
+#include "appliance/chain.h"
+#include "appliance/tokensession.h"
+#include "board/base/clock.h"
+#include "board/base/file.h"
+#include "board/base/log.h"
+#include "board/prompt.h"
+#include "board/spawn.h"
+
+enum { PIN_MAX = 64, BACKDATE_S = 3600, DAY_S = 86400 };
+
+struct provision {
+	struct config conf;
+	struct app_ceremony ceremony;
+	struct app_token *token;
+	struct buf spki[KEY_CLASS_COUNT];
+	char ca_dir[256];
+	char ca_file[300];
+	char request_file[300];
+};
+
+static void
+say(const char *step, const char *what)
+{
+	printf("  %-28s %s\n", step, what);
+	(void)fflush(stdout);
+}
+
+static int
+get_pin(const char *file, const char *question, struct secret **ret_pin, struct err *e)
+{
+	return file[0] != '\0' ? secret_read_file(file, PIN_MAX, ret_pin, e)
+			       : prompt_secret(question, PIN_MAX, ret_pin, e);
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+static int
+step_token(struct provision *p, struct err *e)
+{
+	AUTO_STRUCT(secret) pin = NULL;
+	AUTO_STRUCT(secret) so_pin = NULL;
+	struct err first = {0};
+	char path[512];
+	int code = get_pin(p->conf.signer_pin_file, "PIN of the token", &pin, e);
+
+	if (code == 0)
+		code = get_pin(p->ceremony.so_pin_file, "PIN of the security officer", &so_pin, e);
+	if (code != 0)
+		return code;
+	code = spawn_find("chancery-signer", path, sizeof(path), e);
+	if (code != 0)
+		return code;
+	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, e);
+	if (code != 0)
+		return code;
+	code = app_token_init(p->token, p->ceremony.token_label, &first);
+	if (code == ERR_EXISTS) {
+		say("token", "is there already");
+		return 0;
+	}
+	if (code != 0)
+		return err_set(e, code, first.detail, "token \"%s\": %s", p->ceremony.token_label, first.text);
+	say("token", "initialised");
+	return 0;
+}
+
+static int
+step_key(struct provision *p, enum key_class class_, struct err *e)
+{
+	enum key_alg algorithm = p->ceremony.key[class_];
+	struct err first = {0};
+	char step[60];
+	int code;
+
+	(void)snprintf(step, sizeof(step), "key %s (%s)", msg_key_name(class_), msg_key_alg_name(algorithm));
+	code = app_token_generate(p->token, class_, algorithm, &p->spki[class_], &first);
+	if (code == ERR_EXISTS) {
+		say(step, "is there already");
+		return 0;
+	}
+	if (code != 0)
+		return err_set(e, code, first.detail, "key %s: %s", msg_key_name(class_), first.text);
+	say(step, "generated in the token");
+	return 0;
+}
+
+static int
+step_keys(struct provision *p, struct err *e)
+{
+	int code = 0;
+
+	for (int class_ = 0; code == 0 && class_ < KEY_CLASS_COUNT; class_++)
+		if (p->ceremony.wanted[class_])
+			code = step_key(p, (enum key_class)class_, e);
+	return code;
+}
+
+/* Signs tbs with the CA key, joins both, and checks the signature with the public key that the token gave. */
+static int
+sign_and_join(struct provision *p, struct bytes tbs, struct buf *out, struct err *e)
+{
+	AUTO_BUF algorithm;
+	AUTO_BUF signature;
+	enum digest digest;
+	struct bytes expected;
+	int code = app_signature_algorithm(buf_bytes(&p->spki[KEY_CA]), &digest, &expected);
+
+	if (code != 0)
+		return err_set(e, code, 0, "the CA key's algorithm");
+	buf_init(&algorithm, 256);
+	buf_init(&signature, 2048);
+	code = app_token_sign_ca(p->token, digest, tbs, &algorithm, &signature, e);
+	if (code != 0)
+		return code;
+	if (!bytes_equal(buf_bytes(&algorithm), expected))
+		return err_set(e, ERR_INTERNAL, 0, "the token signed with another algorithm than asked");
+	code = app_cert_join(tbs, expected, buf_bytes(&signature), out);
+	return code != 0 ? err_set(e, code, 0, "joining certificate and signature") : 0;
+}
+
+static int
+make_root(struct provision *p, struct bytes name, struct err *e)
+{
+	uint8_t serial[APP_SERIAL_SIZE];
+	struct app_chain chain = {.count = 1};
+	AUTO_BUF tbs;
+	AUTO_BUF cert;
+	enum digest digest;
+	struct bytes algorithm;
+	int64_t now = clock_wall();
+	int code = app_signature_algorithm(buf_bytes(&p->spki[KEY_CA]), &digest, &algorithm);
+
+	buf_init(&tbs, 16384);
+	buf_init(&cert, 16384);
+	if (code == 0)
+		code = app_serial_new(serial);
+	if (code == 0)
+		code = app_cert_build_root(name, buf_bytes(&p->spki[KEY_CA]), serial, now - BACKDATE_S,
+					   now + (int64_t)p->ceremony.ca_days * DAY_S, p->ceremony.path_length,
+					   algorithm, &tbs);
+	if (code != 0)
+		return err_set(e, code, 0, "building the CA certificate");
+	code = sign_and_join(p, buf_bytes(&tbs), &cert, e);
+	if (code != 0)
+		return code;
+	chain.certificate[0] = bytes_dup(buf_bytes(&cert));
+	code = app_chain_order(&chain, buf_bytes(&p->spki[KEY_CA]), now, e);
+	if (code == 0)
+		code = app_chain_write(p->ca_file, &chain, e);
+	app_chain_fini(&chain);
+	if (code == 0)
+		say("CA certificate", "self-signed");
+	return code;
+}
+
+static int
+make_request(struct provision *p, struct bytes name, struct err *e)
+{
+	AUTO_BUF info;
+	AUTO_BUF request;
+	AUTO_BUF pem;
+	int code;
+
+	buf_init(&info, 16384);
+	buf_init(&request, 16384);
+	buf_init(&pem, 32768);
+	code = app_cert_build_request(name, buf_bytes(&p->spki[KEY_CA]), &info);
+	if (code != 0)
+		return err_set(e, code, 0, "building the request");
+	code = sign_and_join(p, buf_bytes(&info), &request, e);
+	if (code != 0)
+		return code;
+	x509_pem_put(&pem, "CERTIFICATE REQUEST", buf_bytes(&request));
+	code = file_replace(p->request_file, 0644, buf_bytes(&pem), e);
+	if (code == 0)
+		say("request for the CA above", p->request_file);
+	return code;
+}
+
+/* A chain that is there must be for the key in the token: else files and token do not belong together. */
+static int
+check_present(const struct provision *p, struct app_chain *chain, struct err *e)
+{
+	struct x509 cert;
+	int code = x509_parse(chain->certificate[0], &cert, e);
+
+	if (code != 0)
+		return code;
+	if (!bytes_equal(cert.tbs.spki, buf_bytes(&p->spki[KEY_CA])))
+		return err_set(
+			e, ERR_STAGE, 0,
+			"%s is for another key than the one in the token; move the file away if it is from an old "
+			"token",
+			p->ca_file);
+	say("CA certificate", "is there already");
+	return 0;
+}
+
+static int
+step_certificate(struct provision *p, struct err *e)
+{
+	struct app_chain chain = {.count = 0};
+	AUTO_BUF name;
+	int code = app_chain_read(p->ca_file, &chain, NULL);
+
+	if (code == 0) {
+		code = check_present(p, &chain, e);
+		app_chain_fini(&chain);
+		return code;
+	}
+	if (code != ERR_UNKNOWN)
+		return err_set(e, code, 0, "%s cannot be read; move it away if it is broken", p->ca_file);
+	buf_init(&name, 2048);
+	code = app_name_parse(p->ceremony.ca_name, &name, e);
+	if (code != 0)
+		return code;
+	return p->ceremony.subordinate ? make_request(p, buf_bytes(&name), e) : make_root(p, buf_bytes(&name), e);
+}
+
+/* ---- commands ---------------------------------------------------------------------------------------------------- */
+
+static int
+set_paths(struct provision *p, const char *config, struct err *e)
+{
+	int code = config_load(config, &p->conf, e);
+
+	if (code != 0)
+		return code;
+	(void)snprintf(p->ca_dir, sizeof(p->ca_dir), "%s/ca", p->conf.paths_state);
+	(void)snprintf(p->ca_file, sizeof(p->ca_file), "%s/ca.pem", p->ca_dir);
+	(void)snprintf(p->request_file, sizeof(p->request_file), "%s/request.pem", p->ca_dir);
+	code = file_mkdir(p->conf.paths_state, 0755, 0, e);
+	return code != 0 ? code : file_mkdir(p->ca_dir, 0755, 0, e);
+}
+
+static void
+print_end(const struct provision *p)
+{
+	struct app_chain chain = {.count = 0};
+	char text[100];
+
+	if (app_chain_read(p->ca_file, &chain, NULL) != 0) {
+		printf("\nNext: let the CA above sign %s, then run\n"
+		       "  chancery import-chain FILE\n"
+		       "with a file that holds the new certificate and those above it (PEM).\n",
+		       p->request_file);
+		return;
+	}
+	printf("\nSHA-256 of the CA certificate, to be compared on another channel:\n  %s\n",
+	       app_chain_fingerprint(chain.certificate[0], text, sizeof(text)));
+	printf("\nNext: start chanceryd. It issues the RA certificates by itself.\n");
+	app_chain_fini(&chain);
+}
+
+static int
+provision(struct provision *p, const char *config, const char *ceremony, struct err *e)
+{
+	int code = app_ceremony_read(ceremony, &p->ceremony, e);
+
+	if (code == 0)
+		code = set_paths(p, config, e);
+	if (code == 0)
+		code = step_token(p, e);
+	if (code == 0)
+		code = step_keys(p, e);
+	if (code == 0)
+		code = step_certificate(p, e);
+	app_token_close(p->token);
+	if (code == 0)
+		print_end(p);
+	return code;
+}
+
+/* The key that the request was made for. */
+static int
+read_request(const struct provision *p, struct buf *spki, struct err *e)
+{
+	AUTO_BUF pem;
+	struct app_csr csr;
+	struct bytes der;
+	struct view text;
+	int code;
+
+	buf_init(&pem, 65536);
+	code = file_read(p->request_file, &pem, NULL);
+	if (code != 0)
+		return err_set(e, ERR_STAGE, 0,
+			       "%s is not there: run \"chancery provision\" for a subordinate CA first",
+			       p->request_file);
+	text = view_of(buf_bytes(&pem));
+	code = x509_pem_next(&text, "CERTIFICATE REQUEST", &der, e);
+	if (code != 0)
+		return code;
+	code = app_csr_parse(der, &csr, e);
+	if (code == 0) {
+		buf_put_raw(spki, csr.spki.data, csr.spki.len);
+		app_csr_fini(&csr);
+	}
+	free((void *)(uintptr_t)der.data);
+	return code;
+}
+
+static int
+import_chain(struct provision *p, const char *config, const char *file, struct err *e)
+{
+	struct app_chain chain = {.count = 0};
+	struct app_issuer issuer;
+	AUTO_BUF spki;
+	int code = set_paths(p, config, e);
+
+	buf_init(&spki, 4096);
+	if (code == 0)
+		code = read_request(p, &spki, e);
+	if (code == 0)
+		code = app_chain_read(file, &chain, e);
+	if (code == 0)
+		code = app_chain_order(&chain, buf_bytes(&spki), clock_wall(), e);
+	if (code == 0)
+		code = app_issuer_init(chain.certificate[0], &issuer, e);
+	if (code == 0)
+		code = app_chain_write(p->ca_file, &chain, e);
+	app_chain_fini(&chain);
+	if (code == 0) {
+		say("CA certificate", "imported");
+		print_end(p);
+	}
+	return code;
+}
+
+static int
+usage(FILE *out, int status)
+{
+	(void)fputs("usage: chancery provision --file CEREMONY [--config FILE]\n"
+		    "       chancery import-chain FILE [--config FILE]\n"
+		    "\n"
+		    "provision     initialises the token, generates the keys, makes the CA certificate or the\n"
+		    "              request for one; can be run again after a failure\n"
+		    "import-chain  takes the certificate that another CA made from that request\n",
+		    out);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {{"file", required_argument, NULL, 'f'},
+						{"config", required_argument, NULL, 'c'},
+						{"help", no_argument, NULL, 'h'},
+						{0}};
+	const char *config = "/etc/chancery/chancery.conf";
+	const char *file = NULL;
+	struct provision p = {.token = NULL};
+	struct err e = {0};
+	int option;
+	int code;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'f')
+			file = optarg;
+		else if (option == 'c')
+			config = optarg;
+		else
+			return usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
+	}
+	log_init("provision", LOG_LEVEL_WARNING);
+	for (int i = 0; i < KEY_CLASS_COUNT; i++)
+		buf_init(&p.spki[i], 4096);
+	(void)umask(022);
+	if (geteuid() != 0)
+		code = err_set(&e, ERR_DENIED, 0, "only root can do this");
+	else if (optind + 1 == argc && strcmp(argv[optind], "provision") == 0 && file != NULL)
+		code = provision(&p, config, file, &e);
+	else if (optind + 2 == argc && strcmp(argv[optind], "import-chain") == 0)
+		code = import_chain(&p, config, argv[optind + 1], &e);
+	else
+		return usage(stderr, 2);
+	for (int i = 0; i < KEY_CLASS_COUNT; i++)
+		buf_fini(&p.spki[i]);
+	if (code != 0)
+		(void)fprintf(stderr, "chancery: %s\nNothing is half done: mend this and run the same command again.\n",
+			      e.text);
+	return code == 0 ? 0 : 1;
+}
