@@ -22,6 +22,7 @@
 #include "board/base/err.h"
 #include "board/base/x509.h"
 #include "board/msg.h"
+#include "net/cms_alg.h"
 
 /* What is accepted beyond SHA-2 and AES.  Single DES and MD5 never are (RFC 8894 2.9). */
 struct net_scep_policy {
@@ -37,14 +38,6 @@ enum {
 	NET_SCEP_CERT_POLL = 20,
 	NET_SCEP_GET_CERT = 21,
 	NET_SCEP_GET_CRL = 22,
-};
-
-enum net_scep_cipher {
-	NET_SCEP_AES128_CBC,
-	NET_SCEP_AES192_CBC,
-	NET_SCEP_AES256_CBC,
-	NET_SCEP_DES3_CBC,
-	NET_SCEP_CIPHER_COUNT
 };
 
 enum {
@@ -85,8 +78,8 @@ struct net_scep_request {
 	struct evp_pkey_st *key; /* its key, RSA; owned by the request */
 	uint8_t key_hash[32];    /* SHA-256 of its SubjectPublicKeyInfo */
 	enum digest digest;      /* of the outer signature; SHA-256 when the request's is not acceptable */
-	enum net_scep_cipher cipher; /* of the content; AES-128 when the request's is not acceptable */
-	size_t key_size;             /* bytes of that cipher's key, for MSG_UNWRAP */
+	enum net_cms_cipher_id cipher; /* of the content; AES-128 when the request's is not acceptable */
+	size_t key_size;               /* bytes of that cipher's key, for MSG_UNWRAP */
 	struct bytes iv;
 	struct bytes content; /* encrypted */
 	struct net_scep_recipient recipients[NET_SCEP_RECIPIENTS_MAX];
@@ -154,7 +147,10 @@ net_scep_reply_finish(const struct net_scep_reply *reply, struct bytes signature
 /* Frees; NULL is fine. */
 void net_scep_reply_free(struct net_scep_reply *reply);
 
-/* Appends a degenerate SignedData with count DER certificates in this order, as for GetCACert (RFC 8894 3.4).  Fails with ERR_LIMIT, ERR_NOMEM. */
+/*
+ * Appends a degenerate SignedData with count DER certificates in this order, as for GetCACert (RFC 8894 3.4).  Fails with
+ * ERR_LIMIT, ERR_NOMEM.
+ */
 MUST_CHECK int net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out);
 
 /*
