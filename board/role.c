@@ -249,11 +249,20 @@ follow_parent(void)
 	return expected == NULL || atoi(expected) == (int)getppid();
 }
 
-/* No core dump, no ptrace by the same user, no set-user-id program.  LeakSanitizer needs ptrace. */
+/* Sanitizers look into their own process, and LeakSanitizer uses ptrace for that. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZER
+#endif
+#endif
+
+/* No core dump, no ptrace by the same user, no set-user-id program. */
 static bool
 harden(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef SANITIZER
 	if (prctl(PR_SET_DUMPABLE, 0) != 0)
 		return false;
 #endif

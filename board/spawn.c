@@ -79,7 +79,15 @@ child_limits(unsigned open_files)
 	struct rlimit files = {open_files, open_files};
 	struct rlimit none = {0, 0};
 
-	if (setrlimit(RLIMIT_NOFILE, &files) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+	struct rlimit parent;
+
+	/* In a container root may not raise its own limit; then that has to do. */
+	if (getrlimit(RLIMIT_NOFILE, &parent) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+		child_fail("resource limits\n");
+	if (setrlimit(RLIMIT_NOFILE, &files) == 0)
+		return;
+	files.rlim_cur = files.rlim_max = parent.rlim_max < open_files ? parent.rlim_max : open_files;
+	if (setrlimit(RLIMIT_NOFILE, &files) != 0)
 		child_fail("resource limits\n");
 }
 
@@ -478,19 +486,22 @@ spawn_cause(int wait_status, char *out, size_t size)
 }
 
 int
-spawn_find(const char *name, char *out, size_t size, struct err *e)
+spawn_directory(char *out, size_t size, struct err *e)
 {
-	static const char *const places[] = {"", "../libexec/chancery/"};
+	static const char *const places[] = {"", "/../libexec/chancery"};
 	char self[PATH_MAX];
+	char signer[PATH_MAX + 64];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	size_t i;
 
 	if (len <= 0)
 		return err_set(e, ERR_IO, (uint32_t)errno, "/proc/self/exe: %s", strerror(errno));
 	self[len] = '\0';
-	strrchr(self, '/')[1] = '\0';
-	for (i = 0; i < ARRAY_SIZE(places); i++)
-		if (snprintf(out, size, "%s%s%s", self, places[i], name) < (int)size && access(out, X_OK) == 0)
+	*strrchr(self, '/') = '\0';
+	for (i = 0; i < ARRAY_SIZE(places); i++) {
+		snprintf(signer, sizeof(signer), "%s%s/chancery-signer", self, places[i]);
+		if (access(signer, X_OK) == 0 && snprintf(out, size, "%s%s", self, places[i]) < (int)size)
 			return 0;
-	return err_set(e, ERR_UNKNOWN, 0, "program %s is neither in %s nor in %s../libexec/chancery", name, self, self);
+	}
+	return err_set(e, ERR_UNKNOWN, 0, "the roles' programs are neither in %s nor in %s%s", self, self, places[1]);
 }
