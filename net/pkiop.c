@@ -1,0 +1,510 @@
+#include "net/pkiop.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "board/base/clock.h"
+#include "board/base/log.h"
+#include "net/scep.h"
+
+enum {
+	CSR_MAX = 65536, /* what is longer is no PKCS#10 request */
+	REPLY_MAX = 1 << 20,
+	RETRY_TOKEN_S = 10,
+	RETRY_AWAY_S = 3,
+	RETRY_BUSY_S = 3, /* at most, at least 1: those that were refused together do not come back together */
+};
+
+enum state { LOOKUP, UNWRAP, DECIDE, SIGN, STATE_COUNT };
+
+struct net_pkiop_set {
+	struct config conf;
+	struct ipc *authority;
+	struct ipc *signer;
+	struct net_identity *identity;
+	unsigned count;
+};
+
+struct op {
+	struct net_pkiop_set *set;
+	net_pkiop_fn fn;
+	void *arg;
+	enum state state;
+	int64_t start_ms;
+	int64_t deadline_ms;
+	struct net_identity *identity;
+	struct net_scep_request *request;
+	struct net_scep_reply *reply;
+	struct buf csr;            /* decrypted; holds the challenge */
+	int status;                /* STATUS_* that the reply says */
+	int fail_info;             /* with STATUS_REFUSED */
+	char cause[ERR_TEXT_SIZE]; /* with STATUS_REFUSED, for the log */
+	char peer[64];
+};
+
+static void enter(struct op *op, enum state state);
+
+/* ---- ends ------------------------------------------------------------------------------------------------------- */
+
+static void
+finish(struct op *op, const struct net_pkiop_answer *answer)
+{
+	op->fn(answer, op->arg);
+	op->set->count--;
+	net_identity_free(op->identity);
+	net_scep_request_free(op->request);
+	net_scep_reply_free(op->reply);
+	buf_fini(&op->csr);
+	free(op);
+}
+
+static long long
+elapsed_ms(const struct op *op)
+{
+	return (long long)(clock_mono_ms() - op->start_ms);
+}
+
+static const char *
+transaction_text(const struct op *op)
+{
+	return op->request != NULL ? log_bytes(op->request->transaction_id) : "-";
+}
+
+static int
+retry_seconds(int code)
+{
+	uint8_t random = 0;
+
+	switch (code) {
+	case ERR_TOKEN:
+	case ERR_PIN:
+		return RETRY_TOKEN_S;
+	case ERR_BUSY:
+		if (getrandom(&random, 1, GRND_NONBLOCK) != 1)
+			return RETRY_BUSY_S;
+		return 1 + random % RETRY_BUSY_S;
+	default:
+		return RETRY_AWAY_S;
+	}
+}
+
+/* The peer shall come again with the same message: nothing was decided, or the decision will be found by LOOKUP. */
+static void
+finish_retry(struct op *op, int code, const char *step, const char *text)
+{
+	struct net_pkiop_answer answer = {.status = 503, .retry_after_s = retry_seconds(code)};
+
+	log_event(SCEP_RETRY, op->peer, transaction_text(op), step, err_name(code), log_text(text),
+		  answer.retry_after_s, elapsed_ms(op));
+	finish(op, &answer);
+}
+
+/* One answer for all that is no SCEP message; the log has the cause. */
+static void
+finish_not_scep(struct op *op, const struct err *e)
+{
+	struct net_pkiop_answer answer = {.status = 400};
+
+	log_event(SCEP_NOT_SCEP, op->peer, log_text(e->text));
+	finish(op, &answer);
+}
+
+static const char *
+status_name(int status)
+{
+	switch (status) {
+	case STATUS_ISSUED:
+		return "issued";
+	case STATUS_PENDING:
+		return "pending";
+	default:
+		return "refused";
+	}
+}
+
+static const char *
+fail_name(int fail_info)
+{
+	static const char *const names[] = {"badAlg", "badMessageCheck", "badRequest", "badTime", "badCertId"};
+
+	return fail_info >= 0 && fail_info < (int)ARRAY_SIZE(names) ? names[fail_info] : "-";
+}
+
+static void
+finish_reply(struct op *op, struct bytes body)
+{
+	struct net_pkiop_answer answer = {.status = 200, .body = body};
+
+	if (op->status == STATUS_REFUSED)
+		log_event(SCEP_REFUSED, op->peer, op->request->message_type, transaction_text(op),
+			  fail_name(op->fail_info), log_text(op->cause), elapsed_ms(op));
+	else
+		log_event(SCEP_ANSWERED, op->peer, op->request->message_type, transaction_text(op),
+			  status_name(op->status), elapsed_ms(op));
+	finish(op, &answer);
+}
+
+/* ---- the reply -------------------------------------------------------------------------------------------------- */
+
+static void
+reply(struct op *op, const struct msg_decision *decision)
+{
+	const struct msg_identity *is = &op->identity->is;
+	struct net_scep_answer answer = {
+		.status = decision->status,
+		.fail_info = (enum scep_fail)decision->fail_info,
+		.text = decision->text,
+		.certificate = decision->certificate,
+		.ra_sign = is->ra_sign,
+		.extra = is->chain.item,
+		.extra_count = op->set->conf.scep_certrep_ca ? 1 : 0,
+	};
+	struct err e = {0};
+
+	op->status = decision->status;
+	op->fail_info = decision->fail_info;
+	if (op->cause[0] == '\0')
+		snprintf(op->cause, sizeof(op->cause), "%s", decision->text);
+	if (net_scep_reply_new(op->request, &answer, &op->reply, &e) != 0)
+		finish_retry(op, e.code, "build the reply", e.text);
+	else
+		enter(op, SIGN);
+}
+
+static void
+refuse(struct op *op, int fail_info, const char *cause)
+{
+	struct msg_decision decision = {.status = STATUS_REFUSED, .fail_info = (uint8_t)fail_info};
+
+	snprintf(op->cause, sizeof(op->cause), "%s", cause);
+	reply(op, &decision);
+}
+
+static void
+take_decision(struct op *op, const struct ipc_message *message)
+{
+	struct msg_decision decision;
+
+	if (msg_decision_get(message->body, &decision) != 0) {
+		finish_retry(op, ERR_FORMAT, "read the authority's decision", "");
+		return;
+	}
+	switch (decision.status) {
+	case STATUS_ISSUED:
+	case STATUS_REFUSED:
+	case STATUS_PENDING:
+		reply(op, &decision);
+		break;
+	case STATUS_RETRY:
+		finish_retry(op, ERR_BUSY, "ask the authority", decision.text);
+		break;
+	case STATUS_NONE:
+		if (op->state != LOOKUP)
+			finish_retry(op, ERR_FORMAT, "ask the authority", "no decision");
+		else if (op->request->message_type == NET_SCEP_CERT_POLL)
+			refuse(op, SCEP_BAD_CERT_ID, "poll for an unknown transaction"); /* RFC 8894 4.4 */
+		else
+			enter(op, UNWRAP);
+		break;
+	default:
+		finish_retry(op, ERR_FORMAT, "ask the authority", "unknown status");
+		break;
+	}
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------ */
+
+static int
+remaining_ms(const struct op *op)
+{
+	int64_t left = op->deadline_ms - clock_mono_ms();
+
+	return left > 0 ? (int)left : 0;
+}
+
+static void on_answer(int code, const struct ipc_message *message, void *arg);
+
+static int
+send_lookup(struct op *op, int timeout_ms)
+{
+	struct msg_transaction ask = {
+		.transaction_id = op->request->transaction_id,
+		.key_hash = {op->request->key_hash, sizeof(op->request->key_hash)},
+	};
+
+	return msg_transaction_call(op->set->authority, &ask, timeout_ms, on_answer, op);
+}
+
+/* A recipient that is not ours is tried with our key all the same: see the head of pkiop.h. */
+static int
+send_unwrap(struct op *op, int timeout_ms)
+{
+	const struct msg_list *certs = &op->identity->is.ra_decrypt;
+	const struct net_scep_recipient *to = &op->request->recipients[0];
+	struct msg_unwrap ask;
+	size_t which;
+
+	if (net_scep_recipient(op->request, certs->item, certs->count, &to, &which, NULL) != 0)
+		snprintf(op->cause, sizeof(op->cause), "the message is for an unknown recipient");
+	ask = (struct msg_unwrap){
+		.padding = (uint8_t)to->padding,
+		.digest = (uint8_t)to->digest,
+		.mgf_digest = (uint8_t)to->mgf_digest,
+		.label = to->label,
+		.key_size = (uint16_t)op->request->key_size,
+		.ciphertext = to->wrapped,
+	};
+	return msg_unwrap_call(op->set->signer, &ask, timeout_ms, on_answer, op);
+}
+
+static void
+take_unwrapped(struct op *op, const struct ipc_message *message)
+{
+	struct msg_unwrapped answer;
+	struct err e = {0};
+	uint8_t *nonsense;
+
+	if (msg_unwrapped_get(message->body, &answer) != 0) {
+		finish_retry(op, ERR_FORMAT, "read the signer's answer", "");
+		return;
+	}
+	if (answer.code != 0 || answer.key.len != op->request->key_size) {
+		finish_retry(op, answer.code != 0 ? (int)answer.code : ERR_FORMAT, "unwrap the content key",
+			     answer.text);
+		return;
+	}
+	if (net_scep_open(op->request, answer.key, &op->csr, &e) != 0) {
+		if (op->cause[0] == '\0')
+			snprintf(op->cause, sizeof(op->cause), "%s", e.text);
+		/* What the authority gets instead is as long, and no request either. */
+		buf_clear(&op->csr);
+		nonsense = buf_put_room(&op->csr, op->request->content.len);
+		if (nonsense != NULL)
+			memset(nonsense, 0, op->request->content.len);
+	}
+	if (buf_status(&op->csr) != 0)
+		finish_retry(op, buf_status(&op->csr), "decrypt the content", "");
+	else
+		enter(op, DECIDE);
+}
+
+static int
+send_enroll(struct op *op, int timeout_ms)
+{
+	struct msg_enroll ask = {
+		.message_type = (uint8_t)op->request->message_type,
+		.transaction_id = op->request->transaction_id,
+		.csr = buf_bytes(&op->csr),
+		.signer = op->request->signer,
+	};
+	int rc;
+
+	snprintf(ask.peer, sizeof(ask.peer), "%s", op->peer);
+	rc = msg_enroll_call(op->set->authority, &ask, timeout_ms, on_answer, op);
+	buf_fini(&op->csr);
+	return rc;
+}
+
+static int
+send_sign(struct op *op, int timeout_ms)
+{
+	struct msg_sign ask = {
+		.key_class = KEY_RA_SIGN,
+		.digest = (uint8_t)net_scep_reply_digest(op->reply),
+		.data = net_scep_reply_tbs(op->reply),
+	};
+
+	return msg_sign_call(op->set->signer, &ask, timeout_ms, on_answer, op);
+}
+
+static void
+take_signature(struct op *op, const struct ipc_message *message)
+{
+	struct msg_signature answer;
+	struct err e = {0};
+	AUTO_BUF out;
+	int rc;
+
+	buf_init(&out, REPLY_MAX);
+	if (msg_signature_get(message->body, &answer) != 0) {
+		finish_retry(op, ERR_FORMAT, "read the signer's answer", "");
+		return;
+	}
+	if (answer.code != 0) {
+		finish_retry(op, (int)answer.code, "sign the reply", answer.text);
+		return;
+	}
+	rc = net_scep_reply_finish(op->reply, answer.signature, &out, &e);
+	if (rc != 0)
+		finish_retry(op, rc, "finish the reply", e.text);
+	else
+		finish_reply(op, buf_bytes(&out));
+}
+
+/* Who is asked in a state, with what, and who takes which answer; the answer's function enters the next state. */
+static const struct step {
+	const char *name;
+	enum role peer;
+	int (*send)(struct op *op, int timeout_ms);
+	uint16_t answer;
+	void (*take)(struct op *op, const struct ipc_message *message);
+} steps[STATE_COUNT] = {
+	[LOOKUP] = {"look the transaction up", ROLE_AUTHORITY, send_lookup, MSG_DECISION, take_decision},
+	[UNWRAP] = {"unwrap the content key", ROLE_SIGNER, send_unwrap, MSG_UNWRAPPED, take_unwrapped},
+	[DECIDE] = {"ask for a certificate", ROLE_AUTHORITY, send_enroll, MSG_DECISION, take_decision},
+	[SIGN] = {"sign the reply", ROLE_SIGNER, send_sign, MSG_SIGNATURE, take_signature},
+};
+
+static void
+on_answer(int code, const struct ipc_message *message, void *arg)
+{
+	struct op *op = arg;
+	const struct step *step = &steps[op->state];
+
+	if (code != 0)
+		finish_retry(op, code, step->name, "");
+	else if (message->type != step->answer)
+		finish_retry(op, ERR_FORMAT, step->name, "an answer of another type");
+	else
+		step->take(op, message);
+}
+
+static void
+enter(struct op *op, enum state state)
+{
+	const struct step *step = &steps[state];
+	struct ipc *peer = step->peer == ROLE_SIGNER ? op->set->signer : op->set->authority;
+	int timeout_ms = remaining_ms(op);
+	int rc = ERR_CLOSED;
+
+	op->state = state;
+	if (timeout_ms == 0)
+		rc = ERR_TIMEOUT;
+	else if (peer != NULL)
+		rc = step->send(op, timeout_ms);
+	if (rc != 0)
+		finish_retry(op, rc, step->name, "");
+}
+
+/* ---- beginning -------------------------------------------------------------------------------------------------- */
+
+static void
+begin(struct op *op, struct bytes message)
+{
+	const struct config *conf = &op->set->conf;
+	struct net_scep_policy policy = {.sha1 = conf->scep_sha1, .des3 = conf->scep_des3};
+	struct err e = {0};
+	int rc = net_scep_parse(message, &policy, &op->request, &e);
+
+	if (rc == ERR_FORMAT) {
+		finish_not_scep(op, &e);
+		return;
+	}
+	if (rc != 0) {
+		finish_retry(op, rc, "parse the message", e.text);
+		return;
+	}
+	if (op->request->fail_info != NET_SCEP_GOOD) {
+		refuse(op, op->request->fail_info, op->request->cause);
+		return;
+	}
+	switch (op->request->message_type) {
+	case NET_SCEP_CERT_POLL:
+		enter(op, LOOKUP);
+		break;
+	case NET_SCEP_PKCS_REQ:
+	case NET_SCEP_RENEWAL_REQ:
+		if (op->request->recipient_count == 0)
+			refuse(op, SCEP_BAD_MESSAGE_CHECK, "the envelope has no recipient");
+		else if (op->request->content.len > CSR_MAX)
+			refuse(op, SCEP_BAD_REQUEST, "the content is too long for a certificate request");
+		else
+			enter(op, LOOKUP);
+		break;
+	default:
+		refuse(op, SCEP_BAD_REQUEST, "message type not served");
+		break;
+	}
+}
+
+void
+net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *peer, net_pkiop_fn fn, void *arg)
+{
+	struct net_pkiop_answer busy = {.status = 503, .retry_after_s = retry_seconds(ERR_BUSY)};
+	struct op *op = NULL;
+
+	if (set->count < (unsigned)set->conf.front_requests_in_flight)
+		op = calloc(1, sizeof(*op));
+	if (op == NULL) {
+		log_event(SCEP_RETRY, peer, "-", "begin", err_name(ERR_BUSY), "", busy.retry_after_s, 0ll);
+		fn(&busy, arg);
+		return;
+	}
+	set->count++;
+	op->set = set;
+	op->fn = fn;
+	op->arg = arg;
+	op->start_ms = clock_mono_ms();
+	op->deadline_ms = op->start_ms + set->conf.scep_timeout_ms;
+	buf_init(&op->csr, CSR_MAX);
+	snprintf(op->peer, sizeof(op->peer), "%s", peer);
+	if (set->identity == NULL) {
+		finish_retry(op, ERR_CLOSED, "begin", "the authority was not there yet");
+		return;
+	}
+	op->identity = net_identity_ref(set->identity);
+	begin(op, message);
+}
+
+/* ---- the set ---------------------------------------------------------------------------------------------------- */
+
+int
+net_pkiop_set_new(const struct config *conf, struct net_pkiop_set **ret_set)
+{
+	struct net_pkiop_set *set = calloc(1, sizeof(*set));
+
+	if (set == NULL)
+		return ERR_NOMEM;
+	set->conf = *conf;
+	*ret_set = set;
+	return 0;
+}
+
+void
+net_pkiop_set_free(struct net_pkiop_set *set)
+{
+	if (set == NULL)
+		return;
+	BUG_ON(set->count != 0);
+	net_identity_free(set->identity);
+	free(set);
+}
+
+void
+net_pkiop_configure(struct net_pkiop_set *set, const struct config *conf)
+{
+	set->conf = *conf;
+}
+
+void
+net_pkiop_set_peers(struct net_pkiop_set *set, struct ipc *authority, struct ipc *signer)
+{
+	set->authority = authority;
+	set->signer = signer;
+}
+
+void
+net_pkiop_set_identity(struct net_pkiop_set *set, struct net_identity *identity)
+{
+	struct net_identity *old = set->identity;
+
+	set->identity = net_identity_ref(identity);
+	net_identity_free(old);
+}
+
+unsigned
+net_pkiop_count(const struct net_pkiop_set *set)
+{
+	return set->count;
+}

@@ -1,0 +1,60 @@
+/*
+ * net/pkiop - PKIOperation: one SCEP message from its bytes to its answer
+ *
+ *	message ─ parse, outer signature ─┬─▶ LOOKUP ─ new ─▶ UNWRAP ─▶ DECIDE ─┬─▶ SIGN ─▶ HTTP 200
+ *	                │                 │     authority       signer   authority │    signer
+ *	                │                 └── to be refused ──┐  └── answered ─────┤
+ *	                └── no SCEP: HTTP 400                 └────────────────────┘     anywhere: HTTP 503
+ *
+ * A transaction that was answered before is answered again before any private-key work.  Whatever is wrong inside the
+ * envelope goes the same way in the same time: a wrong key (the signer gives a random one), a wrong recipient (ours is
+ * tried), broken padding (nonsense is sent to the authority) and content that is no request all end in the authority's
+ * badMessageCheck.
+ *
+ * Each operation has one deadline (scep.timeout_ms); whoever is away, busy or late makes it a 503 with Retry-After.
+ *
+ * Threads:  the loop's thread alone.
+ * Owner:    operations belong to the set from net_pkiop_start() until their answer.
+ */
+#ifndef NET_PKIOP_H
+#define NET_PKIOP_H
+
+#include "board/base/ipc.h"
+#include "board/config.h"
+#include "net/identity.h"
+
+struct net_pkiop_set; /* the operations of one loop */
+
+/* What the peer gets. */
+struct net_pkiop_answer {
+	int status;        /* HTTP: 200, 400 or 503 */
+	int retry_after_s; /* with 503 */
+	struct bytes body; /* with 200: the CertRep; borrowed for the call */
+};
+
+typedef void (*net_pkiop_fn)(const struct net_pkiop_answer *answer, void *arg);
+
+/* A set without operations, channels and identity.  conf is copied.  Fails with ERR_NOMEM. */
+MUST_CHECK int net_pkiop_set_new(const struct config *conf, struct net_pkiop_set **ret_set);
+
+/* All operations must have been answered (ipc_free() both channels first); NULL is fine. */
+void net_pkiop_set_free(struct net_pkiop_set *set);
+
+/* For operations that begin from now on. */
+void net_pkiop_configure(struct net_pkiop_set *set, const struct config *conf);
+
+/* The channels in use from now on; NULL while one is away. */
+void net_pkiop_set_peers(struct net_pkiop_set *set, struct ipc *authority, struct ipc *signer);
+
+/* The certificates in use from now on; takes a reference. */
+void net_pkiop_set_identity(struct net_pkiop_set *set, struct net_identity *identity);
+
+/* Works on message (borrowed for the call) of peer, and calls fn exactly once, perhaps before it returns. */
+void net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *peer, net_pkiop_fn fn, void *arg);
+
+/* Operations that are not answered yet. */
+unsigned net_pkiop_count(const struct net_pkiop_set *set);
+
+CLEANUP_STRUCT(net_pkiop_set, net_pkiop_set_free)
+
+#endif

@@ -1,0 +1,247 @@
+#include "net/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "board/base/clock.h"
+#include "board/base/log.h"
+#include "net/query.h"
+#include "net/scep.h"
+
+enum { CAPS_MAX = 1024, RETRY_START_S = 3 };
+
+struct place {
+	const char *path; /* and all below it */
+	bool takes_post;
+	void (*serve)(const struct net_route *route, struct net_http_request *request, const struct net_query *query);
+};
+
+/* ---- answers ---------------------------------------------------------------------------------------------------- */
+
+static void
+answer_method(struct net_http_request *request, const char *allowed)
+{
+	struct net_http_answer answer = {
+		.status = 405,
+		.type = "text/plain",
+		.body = bytes_of_text("this method is not served here\n"),
+		.headers = {{"Allow", allowed}},
+	};
+
+	net_http_answer(request, &answer);
+}
+
+static void
+answer_retry(struct net_http_request *request, int seconds, const char *text)
+{
+	struct net_http_answer answer = {.status = 503, .type = "text/plain", .body = bytes_of_text(text)};
+	char value[12];
+
+	snprintf(value, sizeof(value), "%d", seconds);
+	answer.headers[0].name = "Retry-After";
+	answer.headers[0].value = value;
+	net_http_answer(request, &answer);
+}
+
+/* RFC 9110 13.1: If-None-Match outranks If-Modified-Since, which is compared as text with what we sent. */
+static bool
+has_it_already(const struct net_http_request *request, const struct net_page *page)
+{
+	const char *tags = net_http_header(request, "If-None-Match");
+	const char *since = net_http_header(request, "If-Modified-Since");
+
+	if (request->method == NET_HTTP_POST)
+		return false;
+	if (tags != NULL)
+		return strcmp(tags, "*") == 0 || strstr(tags, page->etag) != NULL;
+	return since != NULL && page->last_modified[0] != '\0' && strcmp(since, page->last_modified) == 0;
+}
+
+static void
+answer_page(struct net_http_request *request, struct net_page *page)
+{
+	struct net_http_answer answer = {.status = 200, .page = page};
+	int64_t fresh_s = page->fresh_until - clock_wall();
+	char cache[48];
+	size_t n = 0;
+
+	if (has_it_already(request, page))
+		answer.status = 304;
+	answer.headers[n].name = "ETag";
+	answer.headers[n++].value = page->etag;
+	if (page->last_modified[0] != '\0') {
+		answer.headers[n].name = "Last-Modified";
+		answer.headers[n++].value = page->last_modified;
+	}
+	if (page->fresh_until != 0) {
+		snprintf(cache, sizeof(cache), "max-age=%lld", fresh_s > 0 ? (long long)fresh_s : 0ll);
+		answer.headers[n].name = "Cache-Control";
+		answer.headers[n].value = cache;
+	}
+	net_http_answer(request, &answer);
+}
+
+static void
+answer_page_or_retry(struct net_http_request *request, struct net_page *page)
+{
+	if (page == NULL)
+		answer_retry(request, RETRY_START_S, "not available yet\n");
+	else
+		answer_page(request, page);
+}
+
+/* ---- SCEP ------------------------------------------------------------------------------------------------------- */
+
+static void
+serve_capabilities(const struct net_route *route, struct net_http_request *request)
+{
+	struct net_scep_policy policy = {.sha1 = route->conf->scep_sha1, .des3 = route->conf->scep_des3};
+	struct net_http_answer answer = {.status = 200, .type = "text/plain"};
+	AUTO_BUF out;
+
+	buf_init(&out, CAPS_MAX);
+	net_scep_capabilities(&policy, route->conf->scep_caps_blank_line, &out);
+	answer.body = buf_bytes(&out);
+	net_http_answer(request, &answer);
+}
+
+static void
+on_operation_answered(const struct net_pkiop_answer *result, void *arg)
+{
+	struct net_http_request *request = arg;
+	struct net_http_answer answer = {
+		.status = 200,
+		.type = "application/x-pki-message",
+		.body = result->body,
+		.headers = {{"Cache-Control", "no-store"}},
+	};
+
+	if (result->status == 200)
+		net_http_answer(request, &answer);
+	else if (result->status == 503)
+		answer_retry(request, result->retry_after_s, "please try again later\n");
+	else
+		net_http_answer_text(request, result->status, "this is not a SCEP message");
+}
+
+/* The same line for all that is no message, whether base64, DER or CMS is at fault (facts, D.1). */
+static void
+serve_operation(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	struct bytes message = {NULL, 0};
+	struct err e = {0};
+	AUTO_BUF store;
+	int rc;
+
+	buf_init(&store, (size_t)route->conf->front_body_bytes);
+	if (request->method == NET_HTTP_HEAD) {
+		answer_method(request, "GET, POST");
+		return;
+	}
+	if (request->method == NET_HTTP_POST) {
+		rc = net_query_body(request->body, &store, &message, &e);
+	} else {
+		rc = net_query_message(query->message, &store, &e);
+		message = buf_bytes(&store);
+	}
+	if (rc != 0) {
+		log_event(SCEP_NOT_SCEP, request->peer, log_text(e.text));
+		net_http_answer_text(request, 400, "this is not a SCEP message");
+		return;
+	}
+	net_pkiop_start(route->operations, message, request->peer, on_operation_answered, request);
+}
+
+static void
+serve_description(struct net_http_request *request)
+{
+	struct net_http_answer answer = {
+		.status = 200,
+		.type = "text/plain",
+		.body = bytes_of_text("This address is for devices that enroll with SCEP (RFC 8894).\n"
+				      "Give it to the device as the SCEP or NDES URL, without an operation.\n"
+				      "The CA certificate is at /ca, the CRL at /crl.\n"),
+	};
+
+	net_http_answer(request, &answer);
+}
+
+static void
+serve_scep(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	switch (query->operation) {
+	case NET_QUERY_GETCACAPS:
+		serve_capabilities(route, request);
+		break;
+	case NET_QUERY_GETCACERT:
+		answer_page_or_retry(request, route->identity != NULL ? route->identity->getcacert : NULL);
+		break;
+	case NET_QUERY_GETNEXTCACERT:
+		net_http_answer_text(request, 404, "there is no next CA certificate"); /* facts C39 */
+		break;
+	case NET_QUERY_PKIOPERATION:
+		serve_operation(route, request, query);
+		break;
+	case NET_QUERY_NONE:
+		if (request->method == NET_HTTP_POST)
+			serve_operation(route, request, query);
+		else
+			serve_description(request);
+		break;
+	default:
+		net_http_answer_text(request, 400, "unknown operation"); /* never 200 without content (facts C6) */
+		break;
+	}
+}
+
+/* ---- other pages ------------------------------------------------------------------------------------------------ */
+
+static void
+serve_crl(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	answer_page_or_retry(request, route->crl);
+}
+
+static void
+serve_ca(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	answer_page_or_retry(request, route->identity != NULL ? route->identity->ca : NULL);
+}
+
+static void
+serve_health(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	if (!route->authority_is_there || route->identity == NULL)
+		net_http_answer_text(request, 503, "the authority is away");
+	else if (!route->signer_is_there)
+		net_http_answer_text(request, 503, "the signer is away");
+	else
+		net_http_answer_text(request, 200, "ok");
+}
+
+static const struct place places[] = {
+	{"/scep", true, serve_scep},
+	{"/cgi-bin/pkiclient.exe", true, serve_scep},
+	{"/certsrv/mscep/mscep.dll", true, serve_scep},
+	{"/crl", false, serve_crl},
+	{"/ca", false, serve_ca},
+	{"/health", false, serve_health},
+};
+
+void
+net_route_request(const struct net_route *route, struct net_http_request *request)
+{
+	struct net_query query;
+
+	net_query_parse(request->target, &query);
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+		if (!net_query_path_below(query.path, places[i].path))
+			continue;
+		if (request->method == NET_HTTP_POST && !places[i].takes_post)
+			answer_method(request, "GET, HEAD");
+		else
+			places[i].serve(route, request, &query);
+		return;
+	}
+	net_http_answer_text(request, 404, "there is nothing at this address");
+}

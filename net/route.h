@@ -1,0 +1,30 @@
+/*
+ * net/route - which path is what: SCEP, CRL, CA certificate, health
+ *
+ * SCEP answers below several paths, because clients have one built in (RFC 8894 4.1 says to ignore it):
+ * /scep, /cgi-bin/pkiclient.exe and those of NDES.
+ *
+ * Threads:  the loop's thread alone.
+ */
+#ifndef NET_ROUTE_H
+#define NET_ROUTE_H
+
+#include "board/config.h"
+#include "net/http.h"
+#include "net/identity.h"
+#include "net/pkiop.h"
+
+/* What a loop has at hand to answer with; all of it borrowed. */
+struct net_route {
+	const struct config *conf;
+	struct net_identity *identity; /* NULL before the authority sent one */
+	struct net_page *crl;          /* NULL as above */
+	struct net_pkiop_set *operations;
+	bool authority_is_there;
+	bool signer_is_there;
+};
+
+/* Takes the request over and has it answered. */
+void net_route_request(const struct net_route *route, struct net_http_request *request);
+
+#endif

@@ -1,0 +1,28 @@
+#include "net/rule.h"
+
+#include <string.h>
+
+int
+net_rule_check(const struct net_rule_request *request, const struct config *conf, const char **ret_text)
+{
+	struct bytes target = request->target;
+	const uint8_t *mark = memchr(target.data, '?', target.len);
+	size_t query_len = mark == NULL ? 0 : target.len - (size_t)(mark + 1 - target.data);
+
+	if (request->method == NULL) {
+		*ret_text = "only GET, HEAD and POST are served";
+		return 405;
+	}
+	/* evhttp does not read a body behind HEAD and would take it for the next request. */
+	if (strcmp(request->method, "HEAD") == 0 &&
+	    (request->transfer_encoding != NULL ||
+	     (request->content_length != NULL && strcmp(request->content_length, "0") != 0))) {
+		*ret_text = "a HEAD request has no body";
+		return 400;
+	}
+	if (target.len > (size_t)conf->front_url_bytes || query_len > (size_t)conf->front_query_bytes) {
+		*ret_text = "the URL is too long";
+		return 414;
+	}
+	return 0;
+}

@@ -1,0 +1,301 @@
+#include "net/serve.h"
+
+#include <unistd.h>
+
+#include "board/base/clock.h"
+#include "board/base/log.h"
+#include "board/msg.h"
+#include "net/http.h"
+#include "net/identity.h"
+#include "net/pkiop.h"
+#include "net/route.h"
+#include "net/tlskeep.h"
+
+enum { LISTENERS_MAX = 32, STOP_MS = 5000, STOP_POLL_MS = 20 };
+
+struct net_serve {
+	unsigned index;
+	struct loop *loop;
+	struct config conf;
+	struct net_serve_events events;
+	struct net_http *http;
+	struct net_pkiop_set *operations;
+	struct net_tlskeep *keep; /* loop 0 alone */
+	struct ipc *authority;
+	struct ipc *signer;
+	struct net_identity *identity;
+	struct net_page *crl;
+	struct {
+		int kind;
+		int fd; /* -1 once it accepts */
+	} listeners[LISTENERS_MAX];
+	size_t listener_count;
+	bool is_started;
+	bool has_tls;
+	struct loop_timer *stop_timer;
+	int64_t stop_by_ms;
+};
+
+/* ---- requests --------------------------------------------------------------------------------------------------- */
+
+static void
+on_request(struct net_http_request *request, void *arg)
+{
+	struct net_serve *serve = arg;
+	struct net_route route = {
+		.conf = &serve->conf,
+		.identity = serve->identity,
+		.crl = serve->crl,
+		.operations = serve->operations,
+		.authority_is_there = serve->authority != NULL,
+		.signer_is_there = serve->signer != NULL,
+	};
+
+	net_route_request(&route, request);
+}
+
+/* ---- listeners -------------------------------------------------------------------------------------------------- */
+
+static void
+start_listeners(struct net_serve *serve)
+{
+	for (size_t i = 0; i < serve->listener_count; i++) {
+		bool is_tls = serve->listeners[i].kind == LISTEN_HTTPS;
+		struct err e = {0};
+
+		if (serve->listeners[i].fd < 0 || !serve->is_started || (is_tls && !serve->has_tls))
+			continue;
+		if (net_http_listen(serve->http, serve->listeners[i].fd, is_tls, &e) != 0) {
+			log_event(FAILURE, "start a listener", err_name(e.code), e.detail, log_text(e.text));
+			close(serve->listeners[i].fd);
+		}
+		serve->listeners[i].fd = -1;
+	}
+}
+
+void
+net_serve_listen(struct net_serve *serve, int kind, int fd)
+{
+	if (serve->listener_count == LISTENERS_MAX || (kind != LISTEN_HTTP && kind != LISTEN_HTTPS)) {
+		log_event(FAILURE, "take a listener", err_name(ERR_LIMIT), (unsigned)kind, "");
+		close(fd);
+		return;
+	}
+	serve->listeners[serve->listener_count].kind = kind;
+	serve->listeners[serve->listener_count++].fd = fd;
+	start_listeners(serve);
+}
+
+void
+net_serve_start(struct net_serve *serve)
+{
+	serve->is_started = true;
+	start_listeners(serve);
+}
+
+void
+net_serve_set_tls(struct net_serve *serve, struct ssl_ctx_st *context)
+{
+	net_http_set_tls(serve->http, context);
+	serve->has_tls = true;
+	start_listeners(serve);
+}
+
+static void
+on_tls_context(struct ssl_ctx_st *context, void *arg)
+{
+	struct net_serve *serve = arg;
+
+	serve->events.on_tls(context, serve->events.arg);
+}
+
+/* ---- what the authority sends ----------------------------------------------------------------------------------- */
+
+static int
+take_identity(struct net_serve *serve, struct bytes body, struct err *e)
+{
+	bool is_first = serve->identity == NULL;
+	struct net_identity *identity;
+	struct msg_identity message;
+	int rc;
+
+	if (msg_identity_get(body, &message) != 0)
+		return err_set(e, ERR_FORMAT, 0, "the authority's identity is malformed");
+	rc = net_identity_new(&message, &serve->conf, &identity, e);
+	if (rc != 0)
+		return rc;
+	net_pkiop_set_identity(serve->operations, identity);
+	if (serve->keep != NULL)
+		net_tlskeep_set_identity(serve->keep, identity);
+	net_identity_free(serve->identity);
+	serve->identity = identity;
+	if (is_first)
+		serve->events.on_identity(serve->events.arg);
+	return 0;
+}
+
+static int
+take_crl(struct net_serve *serve, struct bytes body, struct err *e)
+{
+	struct net_page *page;
+	struct msg_crl message;
+	int rc;
+
+	if (msg_crl_get(body, &message) != 0)
+		return err_set(e, ERR_FORMAT, 0, "the authority's CRL message is malformed");
+	rc = net_page_new("application/pkix-crl", message.crl, message.this_update, message.next_update, &page);
+	if (rc != 0)
+		return err_set(e, rc, 0, "keep the CRL");
+	net_page_free(serve->crl);
+	serve->crl = page;
+	return 0;
+}
+
+static void
+on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
+{
+	struct net_serve *serve = arg;
+	struct err e = {0};
+	int rc = 0;
+
+	/* Anything else is a late answer: its call has timed out. */
+	if (message->type == MSG_IDENTITY)
+		rc = take_identity(serve, message->body, &e);
+	else if (message->type == MSG_CRL)
+		rc = take_crl(serve, message->body, &e);
+	if (rc != 0)
+		log_event(IDENTITY_REFUSED, serve->index, err_name(rc), log_text(e.text));
+}
+
+/* ---- channels --------------------------------------------------------------------------------------------------- */
+
+static void
+share_channels(struct net_serve *serve)
+{
+	net_pkiop_set_peers(serve->operations, serve->authority, serve->signer);
+	if (serve->keep != NULL)
+		net_tlskeep_set_authority(serve->keep, serve->authority);
+}
+
+/* Operations that are open on a channel end with 503 while it is freed, and must not find it then. */
+static void
+drop_channel(struct net_serve *serve, struct ipc **channel)
+{
+	struct ipc *old = TAKE(*channel);
+
+	share_channels(serve);
+	ipc_free(old);
+}
+
+static void
+on_channel_closed(struct ipc *ipc, void *arg)
+{
+	struct net_serve *serve = arg;
+
+	log_event(CHANNEL_LOST, serve->index, ipc_role_name(ipc_peer(ipc)));
+	drop_channel(serve, ipc == serve->signer ? &serve->signer : &serve->authority);
+}
+
+void
+net_serve_peer(struct net_serve *serve, enum role peer, int fd)
+{
+	struct ipc_handlers handlers = {.on_message = on_message, .on_closed = on_channel_closed, .arg = serve};
+	struct ipc **channel = peer == ROLE_SIGNER ? &serve->signer : &serve->authority;
+	int rc = ERR_DENIED;
+
+	if (peer == ROLE_SIGNER || peer == ROLE_AUTHORITY) {
+		drop_channel(serve, channel);
+		rc = ipc_new(serve->loop, fd, ROLE_FRONT, peer, &handlers, channel);
+	}
+	if (rc != 0) {
+		log_event(FAILURE, "take a channel", err_name(rc), (unsigned)peer, "");
+		close(fd);
+		return;
+	}
+	ipc_set_index(*channel, serve->index);
+	share_channels(serve);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
+static void
+on_stop_timer(void *arg)
+{
+	struct net_serve *serve = arg;
+
+	if (net_http_busy(serve->http) > 0 && clock_mono_ms() < serve->stop_by_ms)
+		loop_timer_set(serve->stop_timer, STOP_POLL_MS);
+	else
+		serve->events.on_stopped(serve->events.arg);
+}
+
+void
+net_serve_stop(struct net_serve *serve)
+{
+	serve->is_started = false;
+	net_http_stop(serve->http);
+	serve->stop_by_ms = clock_mono_ms() + STOP_MS;
+	loop_timer_set(serve->stop_timer, 0);
+}
+
+void
+net_serve_configure(struct net_serve *serve, const struct config *conf)
+{
+	struct err e = {0};
+
+	serve->conf = *conf;
+	net_http_configure(serve->http, conf);
+	net_pkiop_configure(serve->operations, conf);
+	if (serve->keep != NULL)
+		net_tlskeep_configure(serve->keep, conf);
+	if (serve->identity != NULL && net_identity_configure(serve->identity, conf, &e) != 0)
+		log_event(IDENTITY_REFUSED, serve->index, err_name(e.code), log_text(e.text));
+}
+
+int
+net_serve_new(struct loop *loop, unsigned index, const struct config *conf, struct net_limit *limit,
+	      const struct net_serve_events *events, struct net_serve **ret_serve)
+{
+	AUTO_STRUCT(net_serve) serve = calloc(1, sizeof(*serve));
+	int rc;
+
+	if (serve == NULL)
+		return ERR_NOMEM;
+	serve->loop = loop;
+	serve->index = index;
+	serve->conf = *conf;
+	serve->events = *events;
+	rc = loop_timer_new(loop, on_stop_timer, serve, &serve->stop_timer);
+	if (rc == 0)
+		rc = net_pkiop_set_new(conf, &serve->operations);
+	if (rc == 0)
+		rc = net_http_new(loop, conf, limit, on_request, serve, &serve->http);
+	if (rc == 0 && index == 0)
+		rc = net_tlskeep_new(loop, conf, on_tls_context, serve, &serve->keep);
+	if (rc != 0)
+		return rc;
+	*ret_serve = TAKE(serve);
+	return 0;
+}
+
+void
+net_serve_free(struct net_serve *serve)
+{
+	if (serve == NULL)
+		return;
+	if (serve->operations != NULL) {
+		drop_channel(serve, &serve->authority);
+		drop_channel(serve, &serve->signer);
+	}
+	net_http_free(serve->http);
+	net_tlskeep_free(serve->keep);
+	net_pkiop_set_free(serve->operations);
+	for (size_t i = 0; i < serve->listener_count; i++) {
+		if (serve->listeners[i].fd >= 0)
+			close(serve->listeners[i].fd);
+	}
+	net_identity_free(serve->identity);
+	net_page_free(serve->crl);
+	loop_timer_free(serve->stop_timer);
+	free(serve);
+}
