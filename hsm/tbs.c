@@ -1,0 +1,434 @@
+#include "hsm/tbs.h"
+
+#include <string.h>
+
+#include "board/base/der.h"
+#include "board/base/oid.h"
+
+/* keyUsage (RFC 5280 4.2.1.3) in the first octet of the BIT STRING. */
+enum { USAGE_KEY_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
+
+enum { DAY_S = 24 * 3600 };
+
+/* All that a check may look at. */
+struct question {
+	const struct hsm_limits *limits;
+	struct bytes algorithm;
+	struct bytes data;
+	int64_t now;
+};
+
+static int
+denied(struct err *e, const char *why)
+{
+	return err_set(e, ERR_DENIED, 0, "refused to sign: %s", why);
+}
+
+static int
+malformed(struct err *e, const char *what)
+{
+	return err_set(e, ERR_FORMAT, 0, "refused to sign: %s", what);
+}
+
+/* ---- certificates ------------------------------------------------------------------------------------------------ */
+
+static int
+check_serial(const struct x509_tbs *tbs, struct err *e)
+{
+	const struct bytes serial = tbs->serial;
+
+	/* RFC 5280 4.1.2.2 */
+	if (serial.len == 0 || serial.len > 20 || (serial.data[0] & 0x80) != 0)
+		return denied(e, "the serial number is not positive or has more than 20 octets");
+	if (serial.data[0] == 0 && serial.len == 1)
+		return denied(e, "the serial number is zero");
+	return 0;
+}
+
+static int
+check_dates(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+{
+	const struct x509_tbs *ca = &q->limits->ca.tbs;
+
+	if (tbs->not_after <= tbs->not_before)
+		return denied(e, "the certificate ends before it begins");
+	if (tbs->not_before > q->now + HSM_TBS_SKEW_S)
+		return denied(e, "the certificate begins in the future");
+	if (tbs->not_before < q->now - HSM_TBS_BACKDATE_S)
+		return denied(e, "the certificate is dated back too far");
+	if (tbs->not_after > q->now + HSM_TBS_SKEW_S + (int64_t)q->limits->max_days * DAY_S)
+		return denied(e, "the certificate lives longer than ca.max_validity_days");
+	if (tbs->not_before < ca->not_before || tbs->not_after > ca->not_after)
+		return denied(e, "the certificate lives beyond the CA certificate");
+	return 0;
+}
+
+/* The extension's value as one element with this tag; *ret_there false when the extension is absent. */
+static int
+find_extension(const struct x509_tbs *tbs, struct bytes oid, uint8_t tag, struct view *ret_content, bool *ret_there)
+{
+	struct x509_extension extension;
+	int code;
+
+	*ret_there = false;
+	if (tbs->extensions.len == 0)
+		return 0;
+	code = x509_extension_find(tbs, oid, &extension);
+	if (code == ERR_UNKNOWN)
+		return 0;
+	if (code == 0)
+		code = der_whole(extension.value, tag, ret_content);
+	*ret_there = code == 0;
+	return code;
+}
+
+/* basicConstraints is absent or says that this is no CA: an encoded TRUE is the only way to say the opposite. */
+static int
+check_no_ca(const struct x509_tbs *tbs, struct err *e)
+{
+	struct view content;
+	bool there;
+	int code = find_extension(tbs, OID_BASIC_CONSTRAINTS, DER_SEQUENCE, &content, &there);
+
+	if (code != 0)
+		return malformed(e, "basicConstraints is malformed");
+	if (there && content.left != 0)
+		return denied(e, "basicConstraints is not empty: only an end entity may be certified");
+	return 0;
+}
+
+static int
+check_usage(const struct x509_tbs *tbs, struct err *e)
+{
+	struct view bits;
+	bool there;
+	int code = find_extension(tbs, OID_KEY_USAGE, DER_BIT_STRING, &bits, &there);
+
+	if (code != 0 || (there && bits.left < 2))
+		return malformed(e, "keyUsage is malformed");
+	if (there && (bits.next[1] & (USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN)) != 0)
+		return denied(e, "keyUsage has keyCertSign or cRLSign");
+	return 0;
+}
+
+/* A keyIdentifier in authorityKeyIdentifier is the CA's own (RFC 5280 4.2.1.1: [0] IMPLICIT OCTET STRING). */
+static int
+check_authority_key_id(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+{
+	struct view content;
+	struct der id;
+	bool there;
+	int code = find_extension(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there);
+
+	if (code == 0 && there && der_peek(&content, DER_CONTEXT(0)))
+		code = der_next(&content, &id);
+	else if (code == 0)
+		return 0;
+	if (code != 0)
+		return malformed(e, "authorityKeyIdentifier is malformed");
+	if (!bytes_equal(id.content, q->limits->ca_key_id))
+		return denied(e, "authorityKeyIdentifier is not the CA's");
+	return 0;
+}
+
+/* No extension twice (RFC 5280 4.2): a reader might look at the other one.  Few are there, so the square does not hurt. */
+static int
+check_unique_extensions(const struct x509_tbs *tbs, struct err *e)
+{
+	struct bytes seen[32];
+	struct view list;
+	size_t count = 0;
+	size_t i;
+	int code = tbs->extensions.len == 0 ? 0 : der_whole(tbs->extensions, DER_SEQUENCE, &list);
+
+	while (code == 0 && tbs->extensions.len != 0) {
+		struct x509_extension extension;
+		bool end = false;
+
+		code = x509_extension_next(&list, &extension, &end);
+		if (code != 0 || end)
+			break;
+		for (i = 0; i < count; i++) {
+			if (bytes_equal(seen[i], extension.oid))
+				return denied(e, "an extension is there twice");
+		}
+		if (count == ARRAY_SIZE(seen))
+			return denied(e, "too many extensions");
+		seen[count++] = extension.oid;
+	}
+	return code == 0 ? 0 : malformed(e, "the extensions are malformed");
+}
+
+static int
+check_certificate(const struct question *q, struct err *e)
+{
+	const struct hsm_limits *limits = q->limits;
+	struct x509_tbs tbs;
+	int code;
+
+	if (!limits->has_ca)
+		return denied(e, "there is no CA certificate yet");
+	if (x509_tbs_parse(q->data, &tbs, NULL) != 0)
+		return malformed(e, "not one TBSCertificate");
+	if (tbs.version != 2)
+		return denied(e, "not a version 3 certificate");
+	if (!bytes_equal(tbs.algorithm, q->algorithm))
+		return denied(e, "the signature algorithm is not the one that key and digest give");
+	if (!bytes_equal(tbs.issuer, limits->ca.tbs.subject))
+		return denied(e, "the issuer is not this CA");
+	if (bytes_equal(tbs.spki, limits->ca_spki))
+		return denied(e, "the certificate is for the CA's own key");
+	code = check_serial(&tbs, e);
+	if (code == 0)
+		code = check_dates(q, &tbs, e);
+	if (code == 0)
+		code = check_unique_extensions(&tbs, e);
+	if (code == 0)
+		code = check_no_ca(&tbs, e);
+	if (code == 0)
+		code = check_usage(&tbs, e);
+	if (code == 0)
+		code = check_authority_key_id(q, &tbs, e);
+	return code;
+}
+
+/* ---- the ceremony ------------------------------------------------------------------------------------------------ */
+
+static int
+check_root(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+{
+	struct view content;
+	struct der is_ca;
+	bool there;
+	int code;
+
+	if (tbs->version != 2 || !bytes_equal(tbs->issuer, tbs->subject))
+		return denied(e, "not a self-issued version 3 certificate");
+	if (!bytes_equal(tbs->spki, q->limits->ca_spki))
+		return denied(e, "the root is not for the CA's own key");
+	if (!bytes_equal(tbs->algorithm, q->algorithm))
+		return denied(e, "the signature algorithm is not the one that key and digest give");
+	code = find_extension(tbs, OID_BASIC_CONSTRAINTS, DER_SEQUENCE, &content, &there);
+	if (code != 0 || !there || der_expect(&content, DER_BOOLEAN, &is_ca) != 0)
+		return denied(e, "the root has no basicConstraints with CA:TRUE");
+	code = check_serial(tbs, e);
+	return code != 0 ? code : check_unique_extensions(tbs, e);
+}
+
+/* CertificationRequestInfo (RFC 2986 4.1): version 0, name, key, [0] attributes; exactly these. */
+static int
+check_request(const struct question *q, struct err *e)
+{
+	struct view content;
+	struct der version;
+	struct der name;
+	struct der spki;
+	struct der attributes;
+	int number;
+
+	if (der_whole(q->data, DER_SEQUENCE, &content) != 0 || der_expect(&content, DER_INTEGER, &version) != 0 ||
+	    der_small_int(&version, &number) != 0 || der_expect(&content, DER_SEQUENCE, &name) != 0 ||
+	    der_expect(&content, DER_SEQUENCE, &spki) != 0 ||
+	    der_expect(&content, DER_CONTEXT_CONSTRUCTED(0), &attributes) != 0 || view_end(&content) != 0 ||
+	    number != 0)
+		return malformed(e, "neither a TBSCertificate nor a CertificationRequestInfo");
+	if (!bytes_equal(spki.whole, q->limits->ca_spki))
+		return denied(e, "the request is not for the CA's own key");
+	return 0;
+}
+
+static int
+check_ceremony(const struct question *q, struct err *e)
+{
+	struct x509_tbs tbs;
+
+	if (x509_tbs_parse(q->data, &tbs, NULL) == 0)
+		return check_root(q, &tbs, e);
+	return check_request(q, e);
+}
+
+/* ---- CRLs -------------------------------------------------------------------------------------------------------- */
+
+static int
+next_time(struct view *v, int64_t *ret_time)
+{
+	struct der element;
+
+	if (!der_peek(v, DER_UTC_TIME) && !der_peek(v, DER_GENERALIZED_TIME))
+		return ERR_FORMAT;
+	if (der_next(v, &element) != 0)
+		return ERR_FORMAT;
+	return der_time(&element, ret_time);
+}
+
+/* Optional revokedCertificates, each a SEQUENCE, and optional [0] extensions; then the end (RFC 5280 5.1). */
+static int
+check_crl_rest(struct view *content)
+{
+	struct der element;
+
+	if (der_peek(content, DER_SEQUENCE)) {
+		struct view entries;
+
+		if (der_next(content, &element) != 0)
+			return ERR_FORMAT;
+		entries = view_of(element.content);
+		while (entries.left > 0) {
+			if (der_expect(&entries, DER_SEQUENCE, &element) != 0)
+				return ERR_FORMAT;
+		}
+	}
+	if (der_peek(content, DER_CONTEXT_CONSTRUCTED(0)) && der_next(content, &element) != 0)
+		return ERR_FORMAT;
+	return view_end(content);
+}
+
+static int
+check_crl(const struct question *q, struct err *e)
+{
+	struct view content;
+	struct der version;
+	struct der algorithm;
+	struct der issuer;
+	int64_t this_update;
+	int64_t next_update;
+	int number;
+
+	if (!q->limits->has_ca)
+		return denied(e, "there is no CA certificate yet");
+	if (der_whole(q->data, DER_SEQUENCE, &content) != 0 || der_expect(&content, DER_INTEGER, &version) != 0 ||
+	    der_small_int(&version, &number) != 0 || der_expect(&content, DER_SEQUENCE, &algorithm) != 0 ||
+	    der_expect(&content, DER_SEQUENCE, &issuer) != 0 || next_time(&content, &this_update) != 0)
+		return malformed(e, "not one TBSCertList");
+	if (number != 1)
+		return denied(e, "not a version 2 CRL");
+	if (!bytes_equal(algorithm.whole, q->algorithm))
+		return denied(e, "the signature algorithm is not the one that key and digest give");
+	if (!bytes_equal(issuer.whole, q->limits->ca.tbs.subject))
+		return denied(e, "the issuer is not this CA");
+	if (next_time(&content, &next_update) != 0)
+		return denied(e, "the CRL has no nextUpdate");
+	if (this_update > q->now + HSM_TBS_SKEW_S)
+		return denied(e, "the CRL begins in the future");
+	if (next_update <= this_update || next_update - this_update > HSM_TBS_CRL_S)
+		return denied(e, "the CRL's nextUpdate is out of bounds");
+	return check_crl_rest(&content) == 0 ? 0 : malformed(e, "the CRL's entries or extensions are malformed");
+}
+
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
+
+/* Each is SEQUENCE { OID, SET } (RFC 5652 5.3); those that make it a SCEP message must be there (RFC 8894 3.2). */
+static int
+check_attributes(const struct question *q, struct err *e)
+{
+	const struct bytes needed[] = {OID_CONTENT_TYPE, OID_MESSAGE_DIGEST, OID_SCEP_MESSAGE_TYPE};
+	unsigned found = 0;
+	struct view list;
+	size_t i;
+
+	if (der_whole(q->data, DER_SET, &list) != 0)
+		return malformed(e, "not one SET of attributes");
+	while (list.left > 0) {
+		struct der attribute;
+		struct view content;
+		struct der type;
+		struct der values;
+
+		if (der_expect(&list, DER_SEQUENCE, &attribute) != 0)
+			return malformed(e, "an attribute is malformed");
+		content = view_of(attribute.content);
+		if (der_expect(&content, DER_OID, &type) != 0 || der_expect(&content, DER_SET, &values) != 0 ||
+		    view_end(&content) != 0)
+			return malformed(e, "an attribute is malformed");
+		for (i = 0; i < ARRAY_SIZE(needed); i++)
+			found |= bytes_equal(type.content, needed[i]) ? 1u << i : 0;
+	}
+	if (found != (1u << ARRAY_SIZE(needed)) - 1)
+		return denied(e, "not the attributes of a SCEP message");
+	return 0;
+}
+
+static int
+check_checkpoint(const struct question *q, struct err *e)
+{
+	const struct bytes prefix = bytes_of_text(HSM_TBS_AUDIT_PREFIX);
+
+	if (q->data.len < prefix.len || memcmp(q->data.data, prefix.data, prefix.len) != 0)
+		return denied(e, "not an audit checkpoint");
+	return 0;
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------- */
+
+static const struct {
+	enum key_class key_class;
+	enum role from;
+	bool sha1; /* for clients that know nothing better (scep.sha1); never on a certificate or CRL */
+	int (*check)(const struct question *q, struct err *e);
+} table[] = {
+	{KEY_CA, ROLE_AUTHORITY, false, check_certificate},
+	{KEY_CA, ROLE_PROVISION, false, check_ceremony},
+	{KEY_CRL, ROLE_AUTHORITY, false, check_crl},
+	{KEY_RA_SIGN, ROLE_FRONT, true, check_attributes},
+	{KEY_AUDIT, ROLE_AUTHORITY, false, check_checkpoint},
+	/* KEY_POLICY will sign client authentication for the courier; until that role exists, for nobody. */
+	{KEY_POLICY, ROLE_COUNT, false, NULL},
+};
+
+/* The row for this class and role, or ARRAY_SIZE(table). */
+static size_t
+find_row(enum key_class key_class, enum role from)
+{
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(table); i++) {
+		if (table[i].key_class == key_class && table[i].from == from && table[i].check != NULL)
+			break;
+	}
+	return i;
+}
+
+int
+hsm_tbs_allowed(enum key_class key_class, enum role from, enum digest digest, struct err *e)
+{
+	size_t row = find_row(key_class, from);
+
+	if (row == ARRAY_SIZE(table))
+		return denied(e, "this role may not use this key");
+	if ((unsigned)digest >= DIGEST_COUNT || (digest == DIGEST_SHA1 && !table[row].sha1))
+		return err_set(e, ERR_ALG, 0, "refused to sign: digest not allowed for this key");
+	return 0;
+}
+
+int
+hsm_tbs_check(const struct hsm_limits *limits, enum key_class key_class, enum role from, enum digest digest,
+	      struct bytes algorithm, struct bytes data, int64_t now, struct err *e)
+{
+	const struct question q = {.limits = limits, .algorithm = algorithm, .data = data, .now = now};
+	int code = hsm_tbs_allowed(key_class, from, digest, e);
+
+	if (code != 0)
+		return code;
+	return table[find_row(key_class, from)].check(&q, e);
+}
+
+int
+hsm_limits_init(struct bytes ca_certificate, struct bytes ca_spki, int max_days, struct hsm_limits *ret_limits,
+		struct err *e)
+{
+	struct hsm_limits limits = {.has_ca = true, .ca_spki = ca_spki, .max_days = max_days};
+	struct view key_id;
+	bool there;
+	int code = x509_parse(ca_certificate, &limits.ca, e);
+
+	if (code != 0)
+		return code;
+	if (!bytes_equal(limits.ca.tbs.spki, ca_spki))
+		return err_set(e, ERR_CONFIG, 0, "the CA certificate is not for the token's key chancery-ca");
+	if (find_extension(&limits.ca.tbs, OID_SUBJECT_KEY_ID, DER_OCTET_STRING, &key_id, &there) != 0)
+		return err_set(e, ERR_FORMAT, 0, "the CA certificate's subjectKeyIdentifier is malformed");
+	if (there)
+		limits.ca_key_id = (struct bytes){key_id.next, key_id.left};
+	*ret_limits = limits;
+	return 0;
+}
