@@ -1,0 +1,312 @@
+#include "appliance/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static void help(struct app_session *session);
+
+#define NUMBER(name_, value_, low_, high_, standard_)                                                                  \
+	{                                                                                                              \
+		.name = (name_), .kind = APP_OPTION_NUMBER, .value = (value_), .low = (low_), .high = (high_),         \
+		.standard = (standard_)                                                                                \
+	}
+#define TEXT_OPTION(name_, value_)                                                                                     \
+	{                                                                                                              \
+		.name = (name_), .kind = APP_OPTION_TEXT, .value = (value_)                                            \
+	}
+#define FLAG(name_)                                                                                                    \
+	{                                                                                                              \
+		.name = (name_), .kind = APP_OPTION_FLAG                                                               \
+	}
+
+/* The order of options is that of app_session's number[], text[] and given[]. */
+static const struct app_command commands[] = {
+	{"status",
+	 NULL,
+	 {{0}},
+	 "the state of the appliance on one screen; exit status 1 when degraded",
+	 app_command_status},
+	{"challenge create",
+	 NULL,
+	 {NUMBER("count", "N", 1, 10000, 1), NUMBER("minutes", "M", 1, 525600, 0)},
+	 "makes one-time challenges and prints them, a line each",
+	 app_command_challenge_create},
+	{"challenge list",
+	 NULL,
+	 {{0}},
+	 "how many challenges are open (they cannot be shown again)",
+	 app_command_challenge_list},
+	{"certificate list",
+	 NULL,
+	 {NUMBER("limit", "N", 1, 1000000, 20), NUMBER("offset", "N", 0, INT64_MAX, 0), TEXT_OPTION("usage", "U"),
+	  TEXT_OPTION("match", "TEXT")},
+	 "certificates, newest first; TEXT is a part of the subject",
+	 app_command_certificate_list},
+	{"certificate show",
+	 "SERIAL",
+	 {FLAG("pem")},
+	 "one certificate with all its fields, or as PEM",
+	 app_command_certificate_show},
+	{"certificate revoke",
+	 "SERIAL",
+	 {TEXT_OPTION("reason", "R")},
+	 "revokes for good, and publishes a new CRL",
+	 app_command_certificate_revoke},
+	{"crl show",
+	 NULL,
+	 {FLAG("pem")},
+	 "number, dates and size of the current CRL, or the CRL as PEM",
+	 app_command_crl_show},
+	{"crl make", NULL, {{0}}, "makes and publishes a CRL now", app_command_crl_make},
+	{"ca show",
+	 NULL,
+	 {FLAG("pem")},
+	 "the CA certificate with its fingerprint, or the chain as PEM",
+	 app_command_ca_show},
+	{"audit list", NULL, {NUMBER("limit", "N", 1, 100000, 20)}, "the newest audit records", app_command_audit_list},
+	{"audit verify", NULL, {{0}}, "checks the chain of all audit records", app_command_audit_verify},
+	{"help", NULL, {{0}}, "this list", help},
+};
+
+/* "certificate list [--limit N] …" */
+static void
+put_usage(struct buf *b, const struct app_command *command)
+{
+	buf_printf(b, "chancery %s", command->words);
+	if (command->argument != NULL)
+		buf_printf(b, " %s", command->argument);
+	for (size_t i = 0; i < APP_OPTION_MAX && command->options[i].name != NULL; i++) {
+		const struct app_option *option = &command->options[i];
+
+		buf_printf(b, " [--%s%s%s]", option->name, option->value == NULL ? "" : " ",
+			   option->value == NULL ? "" : option->value);
+	}
+}
+
+static void
+help(struct app_session *session)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		app_session_print(session, "  ");
+		put_usage(&session->out, &commands[i]);
+		app_session_print(session, "\n      %s\n", commands[i].help);
+	}
+	app_session_print(session, "  chancery provision --file FILE\n      makes token, keys and CA from a ceremony "
+				   "file; before the first start\n"
+				   "  chancery import-chain FILE\n      continues that for a subordinate CA\n");
+	app_session_end(session, APP_EXIT_OK);
+}
+
+static void
+fail_usage(struct app_session *session, const char *why, const char *word)
+{
+	char plain[128];
+	AUTO_BUF usage;
+
+	buf_init(&usage, 1024);
+	put_usage(&usage, session->command);
+	buf_put_u8(&usage, '\0');
+	app_session_fail(session, APP_EXIT_USAGE, "%s%s%s\nUsage: %s", why, *word == '\0' ? "" : ": ",
+			 app_command_plain(word, plain, sizeof(plain)),
+			 buf_status(&usage) == 0 ? (const char *)usage.data : session->command->words);
+}
+
+static void
+fail_unknown(struct app_session *session, const char *first)
+{
+	char plain[64];
+	bool related = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && !related; i++)
+		related = strncmp(commands[i].words, first, strlen(first)) == 0 && *first != '\0';
+	if (!related) {
+		app_session_fail(session, APP_EXIT_USAGE, "\"%s\" is no command. \"chancery help\" lists all.",
+				 app_command_plain(first, plain, sizeof(plain)));
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strncmp(commands[i].words, first, strlen(first)) != 0)
+			continue;
+		app_session_print(session, "  ");
+		put_usage(&session->out, &commands[i]);
+		app_session_print(session, "\n");
+	}
+	app_session_fail(session, APP_EXIT_USAGE, "\"%s\" goes on in one of these ways.",
+			 app_command_plain(first, plain, sizeof(plain)));
+}
+
+/* How many of words the command's own words take; 0 when it is not this command. */
+static size_t
+match(const struct app_command *command, char words[][256], size_t count)
+{
+	const char *rest = command->words;
+
+	for (size_t used = 0; used < count; used++) {
+		size_t len = strlen(words[used]);
+
+		if (strncmp(rest, words[used], len) != 0 || (rest[len] != ' ' && rest[len] != '\0') || len == 0)
+			return 0;
+		if (rest[len] == '\0')
+			return used + 1;
+		rest += len + 1;
+	}
+	return 0;
+}
+
+static int
+take_number(struct app_session *session, size_t i, const char *value)
+{
+	const struct app_option *option = &session->command->options[i];
+	char *end;
+
+	errno = 0;
+	session->number[i] = strtoll(value, &end, 10);
+	if (errno == 0 && end != value && *end == '\0' && session->number[i] >= option->low &&
+	    session->number[i] <= option->high)
+		return 0;
+	app_session_fail(session, APP_EXIT_USAGE, "--%s: a number from %lld to %lld", option->name,
+			 (long long)option->low, (long long)option->high);
+	return ERR_FORMAT;
+}
+
+/* Takes the option in word; *next is the word behind it, used up when it is the value. */
+static int
+take_option(struct app_session *session, const char *word, const char *next, bool *ret_used)
+{
+	size_t len = strcspn(word + 2, "=");
+	const char *value = word[2 + len] == '=' ? word + 3 + len : next;
+	const struct app_option *option = NULL;
+	size_t i;
+
+	for (i = 0; i < APP_OPTION_MAX && session->command->options[i].name != NULL; i++) {
+		option = &session->command->options[i];
+		if (strlen(option->name) == len && memcmp(option->name, word + 2, len) == 0)
+			break;
+		option = NULL;
+	}
+	*ret_used = false;
+	if (option == NULL || (option->kind == APP_OPTION_FLAG && word[2 + len] == '=')) {
+		fail_usage(session, "Unknown option", word);
+		return ERR_FORMAT;
+	}
+	session->given[i] = true;
+	if (option->kind == APP_OPTION_FLAG)
+		return 0;
+	if (value == NULL || strlen(value) >= sizeof(session->text[i])) {
+		fail_usage(session, value == NULL ? "A value is missing" : "A value is too long", word);
+		return ERR_FORMAT;
+	}
+	*ret_used = value == next;
+	if (option->kind == APP_OPTION_NUMBER)
+		return take_number(session, i, value);
+	snprintf(session->text[i], sizeof(session->text[i]), "%s", value);
+	return 0;
+}
+
+/* Reads argument and options behind the command's own words; answers what is wrong with them. */
+static int
+take_rest(struct app_session *session, char words[][256], size_t first, size_t count)
+{
+	const struct app_command *command = session->command;
+
+	for (size_t i = 0; i < APP_OPTION_MAX; i++)
+		session->number[i] = command->options[i].standard;
+	for (size_t i = first; i < count; i++) {
+		bool used = false;
+
+		if (strncmp(words[i], "--", 2) == 0) {
+			if (take_option(session, words[i], i + 1 < count ? words[i + 1] : NULL, &used) != 0)
+				return ERR_FORMAT;
+			i += used;
+			continue;
+		}
+		if (command->argument == NULL || session->argument[0] != '\0') {
+			fail_usage(session, "Too much", words[i]);
+			return ERR_FORMAT;
+		}
+		snprintf(session->argument, sizeof(session->argument), "%s", words[i]);
+	}
+	if (command->argument == NULL || session->argument[0] != '\0')
+		return 0;
+	fail_usage(session, "Something is missing", command->argument);
+	return ERR_FORMAT;
+}
+
+void
+app_command_run(struct app_session *session, const struct msg_list *list)
+{
+	char words[MSG_LIST_MAX][256];
+	size_t used = 0;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct bytes word = list->item[i];
+
+		if (word.len >= sizeof(words[i]) || memchr(word.data, '\0', word.len) != NULL) {
+			app_session_fail(session, APP_EXIT_USAGE, "A word of the command is too long.");
+			return;
+		}
+		memcpy(words[i], word.data, word.len);
+		words[i][word.len] = '\0';
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands) && used == 0; i++) {
+		used = match(&commands[i], words, list->count);
+		session->command = &commands[i];
+	}
+	if (used == 0) {
+		fail_unknown(session, list->count > 0 ? words[0] : "");
+		return;
+	}
+	if (take_rest(session, words, used, list->count) == 0)
+		session->command->run(session);
+}
+
+int
+app_command_serial(const char *text, uint8_t ret_serial[APP_SERIAL_SIZE])
+{
+	uint8_t serial[APP_SERIAL_SIZE] = {0};
+	size_t digits = 0;
+
+	for (const char *s = text; *s != '\0'; s++) {
+		if (*s == ':' || *s == ' ')
+			continue;
+		if (!isxdigit((unsigned char)*s) || digits == 2 * sizeof(serial))
+			return ERR_FORMAT;
+		serial[digits / 2] = (uint8_t)(serial[digits / 2] << 4 |
+					       (*s <= '9' ? *s - '0' : (tolower((unsigned char)*s) - 'a' + 10)));
+		digits++;
+	}
+	if (digits != 2 * sizeof(serial))
+		return ERR_FORMAT;
+	memcpy(ret_serial, serial, sizeof(serial));
+	return 0;
+}
+
+char *
+app_command_plain(const char *text, char *out, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i + 1 < size && text[i] != '\0'; i++)
+		out[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+	out[i] = '\0';
+	return out;
+}
+
+char *
+app_command_span(int64_t seconds, char *out, size_t size)
+{
+	const char *sign = seconds < 0 ? "-" : "";
+	long long s = seconds < 0 ? -seconds : seconds;
+
+	if (s >= 2 * 86400)
+		snprintf(out, size, "%s%lldd", sign, s / 86400);
+	else if (s >= 3600)
+		snprintf(out, size, "%s%lldh %lldm", sign, s / 3600, s % 3600 / 60);
+	else if (s >= 60)
+		snprintf(out, size, "%s%lldm", sign, s / 60);
+	else
+		snprintf(out, size, "%s%llds", sign, s);
+	return out;
+}

@@ -1,0 +1,60 @@
+/*
+ * appliance/command - the commands of an operator, as one table
+ *
+ * The table gives the parser, the help, and the checks of arguments and options, so that a handler only sees what is
+ * allowed.  A handler ends with app_session_end() or app_session_fail(), now or in a callback.
+ *
+ * Threads:  the authority's loop.
+ */
+#ifndef APPLIANCE_COMMAND_H
+#define APPLIANCE_COMMAND_H
+
+#include "appliance/state.h"
+
+enum app_option_kind { APP_OPTION_NONE, APP_OPTION_FLAG, APP_OPTION_NUMBER, APP_OPTION_TEXT };
+
+struct app_option {
+	const char *name; /* without the dashes */
+	enum app_option_kind kind;
+	const char *value; /* what the help calls it */
+	int64_t low;       /* numbers: allowed range, and what holds without the option */
+	int64_t high;
+	int64_t standard;
+};
+
+struct app_command {
+	const char *words;    /* "certificate show" */
+	const char *argument; /* what the help calls it; NULL: none */
+	struct app_option options[APP_OPTION_MAX];
+	const char *help;
+	void (*run)(struct app_session *session);
+};
+
+/* Finds and runs the command; anything wrong with it is answered. */
+void app_command_run(struct app_session *session, const struct msg_list *words);
+
+/* Reads a serial number: 32 hexadecimal digits in either case, colons and blanks do not count.  Fails with ERR_FORMAT. */
+MUST_CHECK int app_command_serial(const char *text, uint8_t ret_serial[APP_SERIAL_SIZE]);
+
+/* Text for a terminal: each octet that is no printable ASCII as "?", cut to size.  Returns out. */
+char *app_command_plain(const char *text, char *out, size_t size);
+
+/* "3d 4h", "12m" and the like for a number of seconds.  Returns out. */
+char *app_command_span(int64_t seconds, char *out, size_t size);
+
+/* The handlers: command_cert.c */
+void app_command_certificate_list(struct app_session *session);   /* a page of the inventory, newest first */
+void app_command_certificate_show(struct app_session *session);   /* one certificate, readable or as PEM */
+void app_command_certificate_revoke(struct app_session *session); /* revokes and publishes */
+void app_command_crl_show(struct app_session *session);           /* number, dates, size of the CRL */
+void app_command_crl_make(struct app_session *session);           /* makes and publishes one now */
+void app_command_ca_show(struct app_session *session);            /* the chain and its fingerprint */
+
+/* The handlers: command_unit.c */
+void app_command_challenge_create(struct app_session *session); /* one-time challenges, a line each */
+void app_command_challenge_list(struct app_session *session);   /* how many are open */
+void app_command_status(struct app_session *session);           /* one screen; exit status 1 when degraded */
+void app_command_audit_list(struct app_session *session);       /* the newest records */
+void app_command_audit_verify(struct app_session *session);     /* checks the chain */
+
+#endif

@@ -1,0 +1,411 @@
+#include "appliance/enroll.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "appliance/state.h"
+#include "board/base/clock.h"
+#include "board/base/log.h"
+
+enum { PKCS_REQ = 19 };
+
+/* What a peer may read about its refusal: enough to tell which kind, nothing about why. */
+#define TEXT_CHALLENGE "challenge password not accepted"
+#define TEXT_KEY       "key or algorithm not accepted"
+#define TEXT_FORMAT    "request is malformed"
+#define TEXT_REQUEST   "request not accepted"
+
+/* One MSG_ENROLL under way. */
+struct enrollment {
+	struct app_reply reply;
+	struct app_authority *authority;
+	struct app_csr csr; /* until the TBSCertificate is built */
+	bool has_csr;
+	struct app_issue issue;
+};
+
+/* Why and how a request is refused. */
+struct refusal {
+	int fail_info;
+	const char *text;  /* for the peer */
+	const char *cause; /* for log and audit */
+};
+
+/* One MSG_TRANSACTION under way. */
+struct lookup {
+	struct app_reply reply;
+	struct app_authority *authority;
+	struct app_store_request request;
+};
+
+/* A transactionID as the store keeps it: text as it is, anything else by its hash.  It is compared, never decoded. */
+static void
+transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
+{
+	bool printable = id.len > 0 && id.len < APP_TRANSACTION_MAX;
+	uint8_t hash[32];
+	char hex[65];
+
+	for (size_t i = 0; i < id.len && printable; i++)
+		printable = id.data[i] >= 0x20 && id.data[i] < 0x7f;
+	if (printable) {
+		memcpy(out, id.data, id.len);
+		out[id.len] = '\0';
+		return;
+	}
+	x509_sha256(id, hash);
+	snprintf(out, APP_TRANSACTION_MAX, "sha256:%s",
+		 bytes_hex((struct bytes){hash, sizeof(hash)}, hex, sizeof(hex)));
+}
+
+static void
+on_found(struct app_store_request *request, void *arg)
+{
+	struct lookup *lookup = arg;
+	struct msg_decision decision = {.status = STATUS_RETRY};
+
+	if (request->code == ERR_UNKNOWN)
+		decision.status = STATUS_NONE;
+	if (request->code == 0 && request->record_count > 0) {
+		decision.status = STATUS_ISSUED;
+		decision.certificate = request->records[0].der;
+	}
+	if (decision.status == STATUS_RETRY)
+		log_event(FAILURE, "looking up a transaction", err_name(request->code), request->e.detail,
+			  log_text(request->e.text));
+	app_reply_send(&lookup->reply, &decision);
+	app_store_request_fini(request);
+	lookup->authority->enrolling.lookups--;
+	free(lookup);
+}
+
+void
+app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_transaction *m)
+{
+	struct app_authority *a = front->authority;
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	struct app_reply refused;
+
+	if (lookup == NULL || m->key_hash.len != APP_HASH_SIZE || m->transaction_id.len == 0 || a->stopping) {
+		app_reply_open(&refused, front, id);
+		app_reply_status(&refused, a->stopping || lookup == NULL ? STATUS_RETRY : STATUS_NONE, 0, NULL);
+		free(lookup);
+		return;
+	}
+	app_reply_open(&lookup->reply, front, id);
+	lookup->authority = a;
+	lookup->request.op = APP_STORE_TRANSACTION;
+	lookup->request.done = on_found;
+	lookup->request.arg = lookup;
+	lookup->request.now = clock_wall();
+	transaction_text(m->transaction_id, lookup->request.transaction_id);
+	memcpy(lookup->request.key_hash, m->key_hash.data, APP_HASH_SIZE);
+	if (app_store_submit(a->store, &lookup->request) != 0) {
+		app_reply_status(&lookup->reply, STATUS_RETRY, 0, NULL);
+		free(lookup);
+		return;
+	}
+	a->enrolling.lookups++;
+}
+
+static void
+on_refusal_stored(struct app_store_request *request, void *arg)
+{
+	struct app_authority *a = arg;
+
+	if (request->code != 0)
+		log_event(FAILURE, "writing an audit record", err_name(request->code), request->e.detail,
+			  log_text(request->e.text));
+	app_store_request_fini(request);
+	free(request);
+	a->enrolling.refusals--;
+}
+
+/* May one more refusal be written to the audit trail? */
+static bool
+refusal_allowed(struct app_enrolling *enrolling)
+{
+	int64_t now = clock_mono_ms();
+	int64_t fresh = (now - enrolling->tokens_ms) * APP_REFUSE_RATE / 1000;
+
+	if (fresh > 0) {
+		enrolling->tokens += fresh;
+		enrolling->tokens_ms = now;
+	}
+	if (enrolling->tokens > APP_REFUSE_RATE)
+		enrolling->tokens = APP_REFUSE_RATE;
+	if (enrolling->tokens <= 0)
+		return false;
+	enrolling->tokens--;
+	return true;
+}
+
+static void
+audit_refusal(struct app_authority *a, const struct app_issue *issue, const char *cause)
+{
+	struct app_store_request *request;
+
+	if (!refusal_allowed(&a->enrolling))
+		return;
+	request = calloc(1, sizeof(*request));
+	if (request == NULL)
+		return;
+	request->op = APP_STORE_REFUSE;
+	request->done = on_refusal_stored;
+	request->arg = a;
+	request->now = clock_wall();
+	snprintf(request->text, sizeof(request->text), "%s", cause);
+	snprintf(request->peer, sizeof(request->peer), "%s", issue->peer);
+	snprintf(request->actor, sizeof(request->actor), "%s", issue->actor);
+	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
+	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
+	if (app_store_submit(a->store, request) != 0) {
+		free(request);
+		return;
+	}
+	a->enrolling.refusals++;
+}
+
+static void
+enrollment_free(struct enrollment *enrollment)
+{
+	if (enrollment->has_csr)
+		app_csr_fini(&enrollment->csr);
+	app_issue_fini(&enrollment->issue);
+	free(enrollment);
+}
+
+static void
+refuse(struct enrollment *enrollment, const struct refusal *refusal)
+{
+	struct app_authority *a = enrollment->authority;
+	const struct app_issue *issue = &enrollment->issue;
+
+	a->enrolling.refused++;
+	log_event(ENROLL_REFUSED, log_text(issue->peer), log_text(issue->transaction_id), log_text(issue->subject_text),
+		  log_text(refusal->cause));
+	audit_refusal(a, issue, refusal->cause);
+	app_reply_status(&enrollment->reply, STATUS_REFUSED, refusal->fail_info, refusal->text);
+	enrollment_free(enrollment);
+}
+
+static void
+retry_later(struct enrollment *enrollment, int code, const struct err *e)
+{
+	const struct app_issue *issue = &enrollment->issue;
+
+	log_event(ENROLL_POSTPONED, log_text(issue->peer), log_text(issue->transaction_id), err_name(code),
+		  log_text(e->text));
+	app_reply_status(&enrollment->reply, STATUS_RETRY, 0, NULL);
+	enrollment_free(enrollment);
+}
+
+static const char *
+verdict_text(enum app_challenge_verdict verdict)
+{
+	static const char *const texts[] = {
+		[APP_CHALLENGE_OK] = "challenge: accepted",
+		[APP_CHALLENGE_MISSING] = "challenge: missing",
+		[APP_CHALLENGE_NOT_KNOWN] = "challenge: not known",
+		[APP_CHALLENGE_EXPIRED] = "challenge: expired",
+		[APP_CHALLENGE_USED] = "challenge: used already",
+		[APP_CHALLENGE_RESERVED] = "challenge: another request holds it",
+	};
+
+	return (size_t)verdict < ARRAY_SIZE(texts) ? texts[verdict] : "challenge: refused";
+}
+
+static void
+issued(struct enrollment *enrollment)
+{
+	struct app_issue *issue = &enrollment->issue;
+	struct msg_decision decision = {.status = STATUS_ISSUED, .certificate = issue->certificate};
+	const char *serial = log_hex((struct bytes){issue->subject.serial, APP_SERIAL_SIZE});
+
+	if (issue->existing)
+		log_event(ENROLL_REPEATED, serial, log_text(issue->peer), log_text(issue->transaction_id));
+	else
+		log_event(ENROLL_ISSUED, serial, log_text(issue->subject_text), log_text(issue->peer),
+			  log_text(issue->transaction_id), (long long)(clock_mono_ms() - issue->began_ms));
+	app_reply_send(&enrollment->reply, &decision);
+	enrollment_free(enrollment);
+}
+
+/* The end of app_issue_start(). */
+static void
+on_issue_done(struct app_issue *issue, void *arg)
+{
+	struct enrollment *enrollment = arg;
+
+	if (issue->code == 0)
+		issued(enrollment);
+	else if (issue->code == ERR_DENIED && issue->verdict != APP_CHALLENGE_OK)
+		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(issue->verdict)});
+	else if (issue->code == ERR_DENIED)
+		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, issue->e.text});
+	else
+		retry_later(enrollment, issue->code, &issue->e);
+}
+
+/* The request's own answer for what csr and profile found. */
+static struct refusal
+refusal_for(int code, const struct err *e)
+{
+	switch (code) {
+	case ERR_ALG:
+		return (struct refusal){SCEP_BAD_ALG, TEXT_KEY, e->text};
+	case ERR_FORMAT:
+		return (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_FORMAT, e->text};
+	default:
+		return (struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e->text};
+	}
+}
+
+/*
+ * The outer signer's certificate has the request's key (RFC 8894 2.3), and its hash names the transaction.  Two encodings
+ * of one key are the same key.
+ */
+static int
+check_signer(struct enrollment *enrollment, struct bytes der, struct err *e)
+{
+	struct evp_pkey_st *key = NULL;
+	struct x509 signer;
+	int status = x509_parse(der, &signer, e);
+	bool same;
+
+	if (status != 0)
+		return status;
+	x509_sha256(signer.tbs.spki, enrollment->issue.key_hash);
+	if (bytes_equal(signer.tbs.spki, enrollment->csr.spki))
+		return 0;
+	status = x509_spki_key(signer.tbs.spki, &key, e);
+	if (status != 0)
+		return status;
+	same = EVP_PKEY_eq(key, enrollment->csr.key) == 1;
+	EVP_PKEY_free(key);
+	return same ? 0 : err_set(e, ERR_DENIED, 0, "the message was signed with another key than the request's");
+}
+
+/*
+ * Which challenge has to be reserved?  None when it is the static one.  Both are compared as keyed hashes, so that the time
+ * this takes tells nothing about the static one, its length included.
+ */
+static void
+take_challenge(struct enrollment *enrollment)
+{
+	struct app_authority *a = enrollment->authority;
+	struct app_issue *issue = &enrollment->issue;
+	uint8_t fixed[APP_HASH_SIZE];
+
+	issue->has_challenge = true;
+	app_challenge_hash(a->challenge_key, enrollment->csr.challenge, issue->challenge_hash);
+	if (a->static_challenge == NULL)
+		return;
+	app_challenge_hash(a->challenge_key, secret_bytes(a->static_challenge), fixed);
+	issue->has_challenge = !bytes_equal((struct bytes){fixed, sizeof(fixed)},
+					    (struct bytes){issue->challenge_hash, APP_HASH_SIZE});
+	secret_wipe(fixed, sizeof(fixed));
+}
+
+/* Everything about the request that can be checked here and now. */
+static int
+check(struct enrollment *enrollment, const struct msg_enroll *m, struct err *e)
+{
+	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
+	struct app_issue *issue = &enrollment->issue;
+	int status;
+
+	if (m->message_type != PKCS_REQ)
+		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
+	if (m->transaction_id.len == 0)
+		return err_set(e, ERR_DENIED, 0, "no transactionID");
+	status = app_csr_parse(m->csr, &enrollment->csr, e);
+	if (status != 0)
+		return status;
+	enrollment->has_csr = true;
+	x509_name_text(enrollment->csr.subject, issue->subject_text, sizeof(issue->subject_text));
+	status = check_signer(enrollment, m->signer, e);
+	if (status != 0)
+		return status;
+	status = app_profile_check(profile, &enrollment->csr, e);
+	if (status != 0)
+		return status;
+	return app_cert_subject(profile, &enrollment->csr, &issue->subject, e);
+}
+
+static struct enrollment *
+enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
+{
+	struct enrollment *enrollment = calloc(1, sizeof(*enrollment));
+	struct app_issue *issue;
+
+	if (enrollment == NULL)
+		return NULL;
+	issue = &enrollment->issue;
+	list_init(&issue->parked);
+	enrollment->authority = front->authority;
+	app_reply_open(&enrollment->reply, front, id);
+	issue->usage = APP_USAGE_DEVICE;
+	issue->done = on_issue_done;
+	issue->arg = enrollment;
+	transaction_text(m->transaction_id, issue->transaction_id);
+	snprintf(issue->peer, sizeof(issue->peer), "%s", m->peer);
+	snprintf(issue->actor, sizeof(issue->actor), "peer %.58s", m->peer);
+	return enrollment;
+}
+
+/* Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for peers' faults. */
+static int
+begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+{
+	int status = check(enrollment, m, e);
+
+	if (status != 0) {
+		*ret_refusal = refusal_for(status, e);
+		return status;
+	}
+	if (enrollment->csr.challenge.len == 0) {
+		*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_MISSING)};
+		return ERR_DENIED;
+	}
+	take_challenge(enrollment);
+	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
+	if (status == 0) {
+		/* It borrows from the message, and holds the challenge. */
+		app_csr_fini(&enrollment->csr);
+		enrollment->has_csr = false;
+		return 0;
+	}
+	*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e->text};
+	/* A certificate that would break RFC 5280 comes of the request, which will not get better. */
+	return status == ERR_INTERNAL ? ERR_DENIED : status;
+}
+
+void
+app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll *m)
+{
+	struct app_authority *a = front->authority;
+	struct enrollment *enrollment = enrollment_new(front, id, m);
+	struct err e = {0};
+	struct refusal refusal;
+	struct app_reply reply;
+	int status;
+
+	if (enrollment == NULL) {
+		app_reply_open(&reply, front, id);
+		app_reply_status(&reply, STATUS_RETRY, 0, NULL);
+		return;
+	}
+	/* No work for what cannot be accepted anyway. */
+	if (a->stopping || a->issuing.count >= APP_ISSUE_LIMIT)
+		status = err_set(&e, ERR_BUSY, 0, "too much is under way");
+	else
+		status = begin(enrollment, m, &refusal, &e);
+	if (status == 0)
+		return;
+	if (err_class(status) == ERR_CLASS_PEER)
+		refuse(enrollment, &refusal);
+	else
+		retry_later(enrollment, status, &e);
+}

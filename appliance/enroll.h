@@ -1,0 +1,32 @@
+/*
+ * appliance/enroll - the requests of devices, from the front's message to the decision
+ *
+ * What the front merely claims is checked again here: the request's own signature, and that the outer signer's key is the
+ * request's.  Every message is answered exactly once; why a request was refused stands in the log and the audit trail,
+ * never in the answer.
+ *
+ * Threads:  the authority's loop.
+ */
+#ifndef APPLIANCE_ENROLL_H
+#define APPLIANCE_ENROLL_H
+
+#include "appliance/link.h"
+
+/* Audit records of refused requests per second; more are only logged, so that nobody can fill the disk with them. */
+enum { APP_REFUSE_RATE = 100 };
+
+struct app_enrolling {
+	size_t lookups;    /* MSG_TRANSACTION under way */
+	size_t refusals;   /* audit records of refusals under way */
+	int64_t tokens;    /* how many more may be written now */
+	int64_t tokens_ms; /* when that was reckoned */
+	uint64_t refused;  /* since the start */
+};
+
+/* MSG_TRANSACTION: answers STATUS_ISSUED with the certificate, STATUS_NONE, or STATUS_RETRY. */
+void app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_transaction *m);
+
+/* MSG_ENROLL: answers with the decision. */
+void app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll *m);
+
+#endif

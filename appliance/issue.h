@@ -1,0 +1,86 @@
+/*
+ * appliance/issue - one certificate from its subject to the committed record, for devices and for ourselves
+ *
+ *	reserve ──ok──▶ sign ──ok──▶ store ──ok──▶ done
+ *	   │              │            └──failed─▶ done (the intent stays, and is resolved at the next start)
+ *	   └──failed─▶ done   └──failed─▶ abandon ─▶ done
+ *
+ * The intent (serial, hash of the TBSCertificate, reserved challenge) is committed before anything is signed, the
+ * certificate before anybody sees it.
+ *
+ * Threads:  the authority's loop.
+ * Owner:    the caller owns the issue until done has run, and the certificate until app_issue_fini().
+ */
+#ifndef APPLIANCE_ISSUE_H
+#define APPLIANCE_ISSUE_H
+
+#include "appliance/cert.h"
+#include "appliance/store.h"
+#include "board/base/list.h"
+#include "board/base/loop.h"
+
+struct app_authority;
+struct app_issue;
+
+typedef void (*app_issue_done_fn)(struct app_issue *issue, void *arg);
+
+enum { APP_ISSUE_LIMIT = 4096 };
+
+/* Zero it, fill "in". */
+struct app_issue {
+	/* in */
+	enum app_usage usage;
+	struct app_subject
+		subject; /* name, spki, san: borrowed until app_issue_start() returns; the rest is filled here */
+	char transaction_id[APP_TRANSACTION_MAX]; /* printable form; "" for none */
+	uint8_t key_hash[APP_HASH_SIZE];
+	bool has_challenge;
+	uint8_t challenge_hash[APP_HASH_SIZE];
+	char peer[64];
+	char actor[64];
+	app_issue_done_fn done; /* exactly once after a successful start */
+	void *arg;
+
+	/* out */
+	int code; /* 0, or ERR_*; ERR_DENIED with verdict */
+	struct err e;
+	enum app_challenge_verdict verdict;
+	bool existing;            /* the transaction had its certificate already */
+	struct bytes certificate; /* DER with code 0, the issue's */
+	char subject_text[256];
+
+	/* its own */
+	struct app_authority *authority;
+	int step;
+	struct buf tbs;
+	struct buf cert;
+	struct app_store_request request;
+	struct list parked; /* waits for room in the store's queue */
+	int64_t began_ms;
+};
+
+struct app_issuing {
+	size_t count;       /* issues under way */
+	struct list parked; /* in the order in which they came */
+	struct loop_timer *timer;
+	uint64_t issued; /* since the start */
+	uint64_t failed;
+};
+
+/* Prepares the member of a.  Fails with ERR_NOMEM. */
+MUST_CHECK int app_issuing_init(struct app_authority *a);
+
+/* Frees it. */
+void app_issuing_fini(struct app_authority *a);
+
+/*
+ * Builds and lints the TBSCertificate and queues the intent.  On failure done is not called: ERR_BUSY when too much is
+ * under way, ERR_STAGE when the CA has ended, ERR_INTERNAL when the certificate would break RFC 5280, others as the
+ * builders say.
+ */
+MUST_CHECK int app_issue_start(struct app_authority *a, struct app_issue *issue, struct err *e);
+
+/* Frees what the issue owns, not the issue. */
+void app_issue_fini(struct app_issue *issue);
+
+#endif

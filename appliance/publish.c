@@ -1,0 +1,509 @@
+#include "appliance/publish.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "appliance/state.h"
+#include "board/base/clock.h"
+#include "board/base/der.h"
+#include "board/base/log.h"
+
+enum { TICK_MS = 60 * 1000, RETRY_MIN_MS = 5 * 1000, RETRY_MAX_MS = 300 * 1000, SIGN_MS = 60 * 1000 };
+enum { MINUTE_S = 60, HOUR_S = 3600 };
+enum { CRL_BYTES = 63 * 1024 * 1024 };
+
+/* One CRL under way. */
+struct app_publish_job {
+	struct app_authority *authority;
+	struct app_crl crl;
+	struct buf tbs;
+	struct buf der;
+	int64_t number;
+	int64_t this_update;
+	int64_t next_update;
+	struct app_store_request request;
+};
+
+static void begin(struct app_authority *a);
+static void load(struct app_authority *a);
+
+static void
+job_free(struct app_publish_job *job)
+{
+	app_crl_fini(&job->crl);
+	buf_fini(&job->tbs);
+	buf_fini(&job->der);
+	app_store_request_fini(&job->request);
+	free(job);
+}
+
+/* How often a CRL is made: never so rarely that the old one ends before. */
+static int64_t
+interval_s(const struct app_authority *a)
+{
+	int64_t asked = (int64_t)a->conf->ca_crl_interval_minutes * MINUTE_S;
+	int64_t longest = (int64_t)a->conf->ca_crl_hours * HOUR_S * 3 / 4;
+
+	return asked < longest ? asked : longest;
+}
+
+static bool
+due(const struct app_authority *a, int64_t now)
+{
+	const struct app_publish *p = &a->publish;
+
+	/* A CRL from the future comes of a clock that was wrong; the number goes on all the same. */
+	return p->crl.len == 0 || now >= p->this_update + interval_s(a) || now >= p->next_update ||
+	       p->this_update > now + HOUR_S;
+}
+
+static void
+send_crl(struct app_front *front)
+{
+	const struct app_publish *p = &front->authority->publish;
+	struct msg_crl m = {.crl = p->crl, .this_update = p->this_update, .next_update = p->next_update};
+	int status = msg_crl_send(front->ipc, 0, &m);
+
+	if (status != 0)
+		log_event(FAILURE, "sending the CRL to the front", err_name(status), 0U, log_text(""));
+}
+
+static void
+broadcast_crl(struct app_authority *a)
+{
+	struct list *pos, *tmp;
+
+	list_each (pos, tmp, &a->links.fronts)
+		send_crl(list_entry(pos, struct app_front, link));
+}
+
+static void
+send_identity(struct app_front *front, const struct msg_identity *m)
+{
+	int status = msg_identity_send(front->ipc, 0, m);
+
+	if (status != 0)
+		log_event(FAILURE, "sending the identity to the front", err_name(status), 0U, log_text(""));
+}
+
+void
+app_publish_identity(struct app_authority *a)
+{
+	struct list *pos, *tmp;
+	struct msg_identity m;
+
+	if (!app_internal_identity(a, &m))
+		return;
+	list_each (pos, tmp, &a->links.fronts)
+		send_identity(list_entry(pos, struct app_front, link), &m);
+}
+
+void
+app_publish_greet(struct app_front *front)
+{
+	struct msg_identity m;
+
+	if (app_internal_identity(front->authority, &m))
+		send_identity(front, &m);
+	if (front->authority->publish.crl.len > 0)
+		send_crl(front);
+}
+
+/* Moves all of from behind those of to. */
+static void
+move_waits(struct list *from, struct list *to)
+{
+	struct list *pos, *tmp;
+
+	list_each (pos, tmp, from) {
+		list_remove(pos);
+		list_append(to, pos);
+	}
+}
+
+static void
+tell(struct list *waits, int code, const struct err *e)
+{
+	while (!list_empty(waits)) {
+		struct app_publish_wait *wait = list_entry(waits->next, struct app_publish_wait, link);
+
+		list_remove(&wait->link);
+		wait->fn(code, e, wait->arg);
+	}
+}
+
+static void
+failed(struct app_authority *a, int code, const struct err *e)
+{
+	struct app_publish *p = &a->publish;
+	int64_t now = clock_wall();
+	int64_t left = p->next_update - now;
+
+	p->retry_ms = p->retry_ms == 0 ? RETRY_MIN_MS : p->retry_ms * 2;
+	if (p->retry_ms > RETRY_MAX_MS)
+		p->retry_ms = RETRY_MAX_MS;
+	log_event(CRL_FAILED, err_name(code), log_text(e->text), (long long)(p->retry_ms / 1000));
+	if (p->crl.len > 0 && left < (p->next_update - p->this_update) / 4)
+		log_event(CRL_LATE, (long long)p->number, (long long)left);
+	loop_timer_set(p->timer, p->retry_ms);
+}
+
+/* The CRL under way is published, or failed: tells who waits, and goes on. */
+static void
+finish(struct app_publish_job *job, int code, const struct err *e)
+{
+	struct app_authority *a = job->authority;
+	struct app_publish *p = &a->publish;
+	struct err none = {0};
+	struct list waits;
+
+	p->job = NULL;
+	list_init(&waits);
+	move_waits(&p->now, &waits);
+	if (code != 0) {
+		failed(a, code, e);
+	} else {
+		p->retry_ms = 0;
+		loop_timer_set(p->timer, TICK_MS);
+	}
+	if (p->again && !a->stopping)
+		begin(a);
+	tell(&waits, code, code == 0 ? &none : e);
+	job_free(job);
+}
+
+static void
+fail_job(struct app_publish_job *job, int code, struct err *e, const char *step)
+{
+	err_set(e, code, 0, "%s", step);
+	finish(job, code, e);
+}
+
+static void
+adopt(struct app_publish_job *job)
+{
+	struct app_publish *p = &job->authority->publish;
+	size_t len = 0;
+	uint8_t *der = buf_take(&job->der, &len);
+
+	free((void *)p->crl.data);
+	p->crl = (struct bytes){der, len};
+	p->number = job->number;
+	p->this_update = job->this_update;
+	p->next_update = job->next_update;
+	p->entries = (int64_t)job->crl.count;
+}
+
+static void
+on_put(struct app_store_request *request, void *arg)
+{
+	struct app_publish_job *job = arg;
+	struct app_authority *a = job->authority;
+	struct err e = request->e;
+	int code = request->code;
+
+	/* The DER was lent to the request. */
+	request->der = (struct bytes){NULL, 0};
+	if (code == 0) {
+		adopt(job);
+		log_event(CRL_PUBLISHED, (long long)job->number, (unsigned long long)job->crl.count,
+			  (long long)job->next_update);
+		broadcast_crl(a);
+		finish(job, 0, NULL);
+		return;
+	}
+	/* Another number is in the store than we think: look again before the next attempt. */
+	if (code == ERR_EXISTS)
+		a->publish.loaded = false;
+	fail_job(job, code, &e, "storing the CRL");
+}
+
+static int
+join(struct app_publish_job *job, struct bytes signature)
+{
+	int status = app_cert_join(buf_bytes(&job->tbs), job->authority->issuer.algorithm, signature, &job->der);
+
+	return status != 0 ? status : buf_status(&job->der);
+}
+
+static void
+on_signed(int code, const struct ipc_message *message, void *arg)
+{
+	struct app_publish_job *job = arg;
+	struct app_authority *a = job->authority;
+	struct app_store_request *request = &job->request;
+	struct bytes signature;
+	struct err e = {0};
+	int status = app_link_signature(a, code, message, &signature, &e);
+
+	if (status == 0)
+		status = join(job, signature);
+	memset(request, 0, sizeof(*request));
+	request->op = APP_STORE_CRL_PUT;
+	request->done = on_put;
+	request->arg = job;
+	request->now = clock_wall();
+	request->number = job->number;
+	request->this_update = job->this_update;
+	request->next_update = job->next_update;
+	request->der = buf_bytes(&job->der);
+	snprintf(request->actor, sizeof(request->actor), "system");
+	if (status == 0)
+		status = a->closing ? ERR_CLOSED : app_store_submit(a->store, request);
+	if (status == 0)
+		return;
+	request->der = (struct bytes){NULL, 0};
+	fail_job(job, status, &e, "storing the CRL");
+}
+
+static void
+on_revoked(struct app_store_request *request, void *arg)
+{
+	struct app_publish_job *job = arg;
+	struct app_authority *a = job->authority;
+	struct msg_sign m = {.key_class = KEY_CRL, .digest = (uint8_t)a->issuer.digest};
+	struct err e = request->e;
+	int status = request->code;
+
+	app_store_request_fini(request);
+	if (status == 0)
+		status = app_crl_build(&a->issuer, &job->crl, job->number, job->this_update, job->next_update,
+				       &job->tbs);
+	if (status == 0)
+		status = buf_status(&job->tbs);
+	if (status == 0 && a->links.signer == NULL)
+		status = err_set(&e, ERR_CLOSED, 0, "there is no signer");
+	m.data = buf_bytes(&job->tbs);
+	if (status == 0)
+		status = msg_sign_call(a->links.signer, &m, SIGN_MS, on_signed, job);
+	if (status != 0)
+		fail_job(job, status, &e, "building and signing the CRL");
+}
+
+static struct app_publish_job *
+job_new(struct app_authority *a)
+{
+	struct app_publish_job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return NULL;
+	job->authority = a;
+	app_crl_init(&job->crl);
+	buf_init(&job->tbs, CRL_BYTES);
+	buf_init(&job->der, CRL_BYTES);
+	job->number = a->publish.number + 1;
+	job->this_update = clock_wall();
+	job->next_update = job->this_update + (int64_t)a->conf->ca_crl_hours * HOUR_S;
+	return job;
+}
+
+/* Begins one more CRL for all that wait. */
+static void
+begin(struct app_authority *a)
+{
+	struct app_publish *p = &a->publish;
+	struct app_publish_job *job;
+	struct err e = {0};
+	int status;
+
+	if (!p->loaded) {
+		p->again = true;
+		load(a);
+		return;
+	}
+	p->again = false;
+	move_waits(&p->later, &p->now);
+	job = p->job = job_new(a);
+	if (job == NULL) {
+		loop_timer_set(p->timer, RETRY_MIN_MS);
+		return;
+	}
+	/* No work for nothing, and no number lost, while nobody can sign. */
+	if (a->links.signer == NULL) {
+		fail_job(job, ERR_CLOSED, &e, "there is no signer");
+		return;
+	}
+	job->request.op = APP_STORE_REVOKED;
+	job->request.done = on_revoked;
+	job->request.arg = job;
+	job->request.now = job->this_update;
+	/* An expired certificate stays on one CRL after its end (RFC 5280 3.3). */
+	job->request.grace = (int64_t)a->conf->ca_crl_hours * HOUR_S;
+	job->request.each = app_crl_add;
+	job->request.each_arg = &job->crl;
+	status = app_store_submit(a->store, &job->request);
+	if (status != 0)
+		fail_job(job, status, &e, "reading the revoked certificates");
+}
+
+/* How many certificates are on a CRL; 0 for what cannot be read. */
+static int64_t
+count_entries(struct bytes crl)
+{
+	struct view outer, tbs, list;
+	struct der element;
+	int64_t count = 0;
+
+	if (der_whole(crl, DER_SEQUENCE, &outer) != 0 || der_expect(&outer, DER_SEQUENCE, &element) != 0)
+		return 0;
+	tbs = view_of(element.content);
+	/* version, signature, issuer, thisUpdate, nextUpdate; then revokedCertificates if there are any */
+	for (int i = 0; i < 5; i++) {
+		if (der_next(&tbs, &element) != 0)
+			return 0;
+	}
+	if (!der_peek(&tbs, DER_SEQUENCE) || der_next(&tbs, &element) != 0)
+		return 0;
+	list = view_of(element.content);
+	while (list.left > 0 && der_next(&list, &element) == 0)
+		count++;
+	return count;
+}
+
+static void
+take_stored(struct app_publish *p, struct app_store_request *request)
+{
+	struct bytes copy = bytes_dup(request->der);
+
+	if (copy.data == NULL)
+		return;
+	free((void *)p->crl.data);
+	p->crl = copy;
+	p->number = request->number;
+	p->this_update = request->this_update;
+	p->next_update = request->next_update;
+	p->entries = count_entries(copy);
+}
+
+static void
+on_loaded(struct app_store_request *request, void *arg)
+{
+	struct app_publish_job *job = arg;
+	struct app_authority *a = job->authority;
+	struct app_publish *p = &a->publish;
+	struct err e = request->e;
+	int code = request->code == ERR_UNKNOWN ? 0 : request->code;
+
+	if (request->code == 0)
+		take_stored(p, request);
+	if (code != 0) {
+		/* Not at once again: the timer does. */
+		p->again = false;
+		fail_job(job, code, &e, "reading the last CRL");
+		return;
+	}
+	p->job = NULL;
+	p->loaded = true;
+	if (p->crl.len > 0)
+		broadcast_crl(a);
+	loop_timer_set(p->timer, TICK_MS);
+	if ((p->again || due(a, clock_wall())) && !a->stopping)
+		begin(a);
+	job_free(job);
+}
+
+/* Asks the store for the last CRL; what waits goes on from there. */
+static void
+load(struct app_authority *a)
+{
+	struct app_publish *p = &a->publish;
+	struct app_publish_job *job = p->job = job_new(a);
+	struct err e = {0};
+	int status;
+
+	move_waits(&p->later, &p->now);
+	if (job == NULL) {
+		loop_timer_set(p->timer, RETRY_MIN_MS);
+		return;
+	}
+	job->request.op = APP_STORE_CRL_GET;
+	job->request.done = on_loaded;
+	job->request.arg = job;
+	status = app_store_submit(a->store, &job->request);
+	if (status != 0) {
+		p->again = false;
+		fail_job(job, status, &e, "reading the last CRL");
+	}
+}
+
+void
+app_publish_start(struct app_authority *a)
+{
+	load(a);
+}
+
+void
+app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
+{
+	struct app_publish *p = &a->publish;
+	struct err e = {0};
+
+	if (wait != NULL)
+		list_init(&wait->link);
+	if (a->stopping) {
+		err_set(&e, ERR_CLOSED, 0, "the appliance stops");
+		if (wait != NULL)
+			wait->fn(ERR_CLOSED, &e, wait->arg);
+		return;
+	}
+	if (wait != NULL)
+		list_append(&p->later, &wait->link);
+	if (p->job != NULL)
+		p->again = true;
+	else
+		begin(a);
+}
+
+void
+app_publish_forget(struct app_publish_wait *wait)
+{
+	list_remove(&wait->link);
+}
+
+/* Makes one when it is due or an attempt failed. */
+static void
+make_if_due(struct app_authority *a)
+{
+	struct app_publish *p = &a->publish;
+
+	if (a->stopping || p->job != NULL || a->store == NULL || p->timer == NULL)
+		return;
+	if (!p->loaded)
+		load(a);
+	else if (p->retry_ms != 0 || due(a, clock_wall()))
+		begin(a);
+	else
+		loop_timer_set(p->timer, TICK_MS);
+}
+
+void
+app_publish_wake(struct app_authority *a)
+{
+	make_if_due(a);
+}
+
+static void
+on_timer(void *arg)
+{
+	make_if_due(arg);
+}
+
+int
+app_publish_init(struct app_authority *a)
+{
+	return loop_timer_new(a->loop, on_timer, a, &a->publish.timer);
+}
+
+void
+app_publish_fini(struct app_authority *a)
+{
+	struct app_publish *p = &a->publish;
+	struct err e = {0};
+
+	err_set(&e, ERR_CLOSED, 0, "the appliance stops");
+	tell(&p->now, ERR_CLOSED, &e);
+	tell(&p->later, ERR_CLOSED, &e);
+	loop_timer_free(TAKE(p->timer));
+	free((void *)p->crl.data);
+	p->crl = (struct bytes){NULL, 0};
+}

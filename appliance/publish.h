@@ -1,0 +1,69 @@
+/*
+ * appliance/publish - making the CRL, and giving CRL and identity to the fronts
+ *
+ * A full CRL is made at the start when there is none or an old one, every ca.crl_interval_minutes, and after each
+ * revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer is
+ * away the old CRL stays, and making it is tried again with back-off.
+ *
+ * Threads:  the authority's loop.
+ */
+#ifndef APPLIANCE_PUBLISH_H
+#define APPLIANCE_PUBLISH_H
+
+#include "appliance/crl.h"
+#include "appliance/link.h"
+
+struct app_publish_job;
+
+/* Told when the CRL that was asked for is published (0), or that it failed. */
+typedef void (*app_publish_fn)(int code, const struct err *e, void *arg);
+
+struct app_publish_wait {
+	struct list link;
+	app_publish_fn fn;
+	void *arg;
+};
+
+struct app_publish {
+	struct bytes crl; /* the current one, DER, owned; empty: none */
+	int64_t number;
+	int64_t this_update;
+	int64_t next_update;
+	int64_t entries;
+	bool loaded;                 /* the store was asked for the last one */
+	struct app_publish_job *job; /* under way, or NULL */
+	struct list now;             /* struct app_publish_wait: served by the one under way */
+	struct list later;           /* served by the next */
+	bool again;                  /* make one more afterwards */
+	struct loop_timer *timer;
+	int64_t retry_ms; /* back-off, 0: none */
+};
+
+/* Prepares the member of a.  Fails with ERR_NOMEM. */
+MUST_CHECK int app_publish_init(struct app_authority *a);
+
+/* Tells all that wait that it is over, and frees. */
+void app_publish_fini(struct app_authority *a);
+
+/* Reads the last CRL from the store, and makes one when it is due. */
+void app_publish_start(struct app_authority *a);
+
+/*
+ * Makes a new CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL: nobody
+ * waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
+ */
+void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
+
+/* No longer wants to be told. */
+void app_publish_forget(struct app_publish_wait *wait);
+
+/* The signer came back: does at once what waits for it. */
+void app_publish_wake(struct app_authority *a);
+
+/* Sends identity and CRL to a front that has just opened. */
+void app_publish_greet(struct app_front *front);
+
+/* Sends the identity to all fronts. */
+void app_publish_identity(struct app_authority *a);
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * appliance/state - all that the authority holds, in one struct that its modules share
+ *
+ *	control ─┐                      ┌─▶ store
+ *	link ────┼─▶ enroll ─▶ issue ───┤
+ *	         └─▶ internal ──▲       └─▶ signer (over link)
+ *	publish ─▶ store, signer, link
+ *
+ * Threads:  the authority's loop.
+ * Owner:    the role (authority.c) or a test; each module owns its member.
+ */
+#ifndef APPLIANCE_STATE_H
+#define APPLIANCE_STATE_H
+
+#include <sys/types.h>
+
+#include "appliance/cert.h"
+#include "appliance/challenge.h"
+#include "appliance/control.h"
+#include "appliance/enroll.h"
+#include "appliance/internal.h"
+#include "appliance/issue.h"
+#include "appliance/link.h"
+#include "appliance/publish.h"
+
+enum { APP_CHAIN_MAX = 8 };
+
+struct app_authority {
+	struct loop *loop;
+	const struct config *conf; /* borrowed; changes at a reload */
+	struct app_store *store;
+	struct secret *challenge_key;
+	struct secret *static_challenge;   /* NULL: none */
+	struct bytes chain[APP_CHAIN_MAX]; /* DER, the CA's own first; owned */
+	size_t chain_count;
+	struct app_issuer issuer;
+	struct app_profile *profiles[APP_USAGE_COUNT]; /* none for APP_USAGE_CA */
+	struct app_links links;
+	struct app_issuing issuing;
+	struct app_enrolling enrolling;
+	struct app_internal internal;
+	struct app_publish publish;
+	struct app_control control;
+	bool stopping;               /* nothing new is begun */
+	bool closing;                /* nothing is gone on with either */
+	uid_t operator_uid;          /* who may use the control socket: root */
+	int64_t started;             /* wall clock */
+	void (*on_ready)(void *arg); /* the identity became known; once */
+	void *ready_arg;
+};
+
+/* Empties a and gives it the loop.  After that app_state_fini() is allowed at any time. */
+void app_state_init(struct app_authority *a, struct loop *loop);
+
+/*
+ * Puts a configuration in force, which must live until the next call.  A template that cannot be understood fails with
+ * ERR_CONFIG and leaves the profiles as they were (the other settings are in force).
+ */
+MUST_CHECK int app_state_configure(struct app_authority *a, const struct config *conf, struct err *e);
+
+/*
+ * Takes copies of the chain, the CA's own certificate first.  Fails with ERR_FORMAT, ERR_ALG, ERR_NOMEM, and with ERR_STAGE
+ * when another chain is in use already: that needs a restart.
+ */
+MUST_CHECK int app_state_chain(struct app_authority *a, const struct msg_list *certificates, struct err *e);
+
+/*
+ * Opens the store and the challenge key under paths.state, makes the CA certificate known to it, and starts the modules.
+ * Blocks; before the loop runs.  Fails with what app_store_open() and app_challenge_key_open() say, ERR_STAGE without
+ * configuration or chain.
+ */
+MUST_CHECK int app_state_open(struct app_authority *a, struct err *e);
+
+/* Begins nothing new from now on. */
+void app_state_stop(struct app_authority *a);
+
+/* True while something accepted is not yet answered. */
+bool app_state_busy(const struct app_authority *a);
+
+/* Closes and frees all; what was accepted is answered. */
+void app_state_fini(struct app_authority *a);
+
+#endif
