@@ -1,8 +1,8 @@
 /*
  * appliance/challenge - making challenge passwords and turning them into what the store keeps
  *
- * The store keeps HMAC-SHA-256 under a key of its own file (state/store/challenge.key, made at the first start, readable by
- * the authority alone), so that a copy of the database gives nobody a challenge (RFC 8894 7.3).
+ * The store keeps HMAC-SHA-256 under a key of its own file (state/store/challenge.key, made at the first start,
+ * readable by the authority alone), so that a copy of the database gives nobody a challenge (RFC 8894 7.3).
  *
  * Threads:  the loop's.
  */

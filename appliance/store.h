@@ -1,10 +1,12 @@
 /*
  * appliance/store - what the CA knows, in SQLite: one writer, readers that do not wait for it
  *
- * Every call takes a request that the caller owns until its done function runs, in the loop, exactly once.  Changes go
- * to the writer thread: it runs all that wait, each in a savepoint of one transaction, commits once (group commit, WAL,
- * synchronous=FULL), and only then are they answered.  Look-ups go to the reader thread, which has its own connection.
- * The audit record of a change is written in the same transaction (appliance/audit.h).
+ * Every call takes a request that the caller owns until its done function runs, in the loop, exactly once.  Changes
+ * go to the writer thread: it runs all that wait in one transaction, commits once (group commit, WAL,
+ * synchronous=FULL), and only then are they answered; one that fails leaves nothing.  Look-ups by an index go to the
+ * reader thread, those that may read all of the store (LIST, REVOKED, COUNTS, AUDIT, AUDIT_CHECK) to the scanner
+ * thread; each thread has its own connection.  The audit record of a change is written in the same transaction
+ * (appliance/audit.h).
  *
  * A certificate's life: app_store_reserve() writes the intent before anything is signed, then app_store_issue() or
  * app_store_abandon() ends it.  An intent that a crash left behind is found by app_store_open().
@@ -25,7 +27,14 @@ struct app_store_request;
 enum { APP_SERIAL_SIZE = 16, APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
 
 /* What a certificate is for.  Stored as text. */
-enum app_usage { APP_USAGE_DEVICE, APP_USAGE_RA_SIGN, APP_USAGE_RA_DECRYPT, APP_USAGE_TLS, APP_USAGE_CA, APP_USAGE_COUNT };
+enum app_usage {
+	APP_USAGE_DEVICE,
+	APP_USAGE_RA_SIGN,
+	APP_USAGE_RA_DECRYPT,
+	APP_USAGE_TLS,
+	APP_USAGE_CA,
+	APP_USAGE_COUNT,
+};
 
 /* CRLReason values of RFC 5280 5.3.1 that we use; -1 when not revoked. */
 enum app_reason {
@@ -64,25 +73,40 @@ struct app_record {
 	struct bytes der;
 };
 
+/*
+ * What can be asked.  "in" names the members of the request that are read, "→" those that answer.
+ *
+ * RESERVE fails with ERR_EXISTS and records[0] when the transaction has a certificate that is not expired, ERR_BUSY
+ * when it has an intent, ERR_DENIED with verdict, ERR_STAGE when the serial number is in use.  With not_after 0, a
+ * crash before the certificate leaves its serial number on the CRL for ever, else until then.
+ */
 enum app_store_op {
-	APP_STORE_RESERVE,     /* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now */
-	APP_STORE_ISSUE,       /* in: serial der not_before not_after now */
-	APP_STORE_ABANDON,     /* in: serial text (why) now; the challenge is free again */
-	APP_STORE_REFUSE,      /* in: text peer transaction_id subject now; only an audit record */
-	APP_STORE_CHALLENGE,   /* in: challenge_hash count=1, expires, max_open, actor; ERR_LIMIT when max_open are open */
-	APP_STORE_REVOKE,      /* in: serial reason now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already */
-	APP_STORE_CRL_PUT,     /* in: number der this_update next_update; ERR_EXISTS when number is not above the last */
-	APP_STORE_CA_PUT,      /* in: serial der usage not_before not_after subject: a CA certificate made elsewhere; idempotent */
-	APP_STORE_TRANSACTION, /* read: transaction_id key_hash → record (ERR_UNKNOWN) */
-	APP_STORE_SHOW,        /* read: serial → record (ERR_UNKNOWN) */
-	APP_STORE_LIST,        /* read: limit, offset, text (part of subject or ""), usage or -1 → records, newest first */
-	APP_STORE_CURRENT,     /* read: usage → records not revoked and valid at now, latest not_after first */
-	APP_STORE_CRL_GET,     /* read: → der number this_update next_update (ERR_UNKNOWN) */
-	APP_STORE_REVOKED,     /* read: calls each(serial, revoked, reason, each_arg) in the READER's thread for every revoked
-	                          certificate whose not_after is later than now - grace, then done */
-	APP_STORE_COUNTS,      /* read: → counts */
-	APP_STORE_AUDIT,       /* read: limit offset → text: audit records, newest first, a line each */
-	APP_STORE_AUDIT_CHECK, /* read: → count of records whose chain holds; ERR_VERIFY with the first bad sequence number in count */
+	/*
+	 * in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, maybe
+	 * not_after
+	 */
+	APP_STORE_RESERVE,
+	APP_STORE_ISSUE,     /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
+	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
+	APP_STORE_REFUSE,    /* in: text peer transaction_id subject now; only an audit record */
+	APP_STORE_CHALLENGE, /* in: challenge_hash, expires, max_open, actor; ERR_LIMIT when max_open are open */
+	APP_STORE_REVOKE,    /* in: serial reason now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already */
+	APP_STORE_CRL_PUT,   /* in: number (from 1) der this_update next_update; ERR_EXISTS unless above the last */
+	APP_STORE_CA_PUT,    /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
+
+	APP_STORE_TRANSACTION, /* in: transaction_id key_hash → record, the newest; ERR_UNKNOWN */
+	APP_STORE_SHOW,        /* in: serial → record; ERR_UNKNOWN */
+	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
+	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
+	APP_STORE_CRL_GET, /* → der number this_update next_update; ERR_UNKNOWN */
+	/*
+	 * Calls each() in the SCANNER's thread for every revoked certificate whose not_after > now - grace, then
+	 * done.
+	 */
+	APP_STORE_REVOKED,
+	APP_STORE_COUNTS,      /* in: now → counts */
+	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
+	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
 };
 
 struct app_store_counts {
@@ -106,9 +130,9 @@ struct app_store_request {
 	/* in */
 	uint8_t serial[APP_SERIAL_SIZE];
 	uint8_t tbs_hash[APP_HASH_SIZE];
-	uint8_t key_hash[APP_HASH_SIZE];       /* SHA-256 of the requester's SubjectPublicKeyInfo */
-	uint8_t challenge_hash[APP_HASH_SIZE]; /* app_challenge_hash() */
-	bool has_challenge;                    /* RESERVE: check and reserve challenge_hash; else none is needed */
+	uint8_t key_hash[APP_HASH_SIZE];          /* SHA-256 of the requester's SubjectPublicKeyInfo */
+	uint8_t challenge_hash[APP_HASH_SIZE];    /* app_challenge_hash() */
+	bool has_challenge;                       /* RESERVE: check and reserve challenge_hash; else none is needed */
 	char transaction_id[APP_TRANSACTION_MAX]; /* "" for what has none (RA and TLS certificates) */
 	char subject[256];
 	char template_name[40];
@@ -117,14 +141,14 @@ struct app_store_request {
 	char text[256];
 	int usage;
 	int reason;
-	int64_t now, not_before, not_after, expires, this_update, next_update, grace;
+	int64_t now, not_before, not_after, expires, this_update, next_update, grace; /* now 0: the clock's */
 	int64_t number, limit, offset, max_open;
 	app_store_each_fn each;
 	void *each_arg;
 	struct bytes der; /* in: borrowed until done; out (CRL_GET): owned by the request */
 
 	/* out */
-	int code; /* 0 or ERR_*; RESERVE: ERR_DENIED with verdict, ERR_EXISTS with the transaction's certificate in records[0] */
+	int code; /* 0 or ERR_*; then records only from RESERVE */
 	struct err e;
 	enum app_challenge_verdict verdict;
 	struct app_record *records; /* owned by the request, der included */
@@ -137,20 +161,29 @@ struct app_store_request {
 };
 
 /* What a crash left behind: called by app_store_open() for each intent without a certificate, now revoked. */
-typedef void (*app_store_intent_fn)(const uint8_t serial[APP_SERIAL_SIZE], const char *subject, int64_t since, void *arg);
+typedef void (*app_store_intent_fn)(const uint8_t serial[APP_SERIAL_SIZE], const char *subject, int64_t since,
+				    void *arg);
 
 /*
- * Opens or creates the store at path, brings its schema up to date (numbered migrations on a copy), revokes the serials of
- * unresolved intents (each is reported to intent, and audited), and starts both threads.  Blocks; call before the loop runs.
- * Fails with ERR_STORE or ERR_NOMEM; a schema newer than this program is ERR_STORE.
+ * Opens or creates the store at path in an existing folder, brings its schema up to date (numbered migrations on a
+ * copy), revokes the serials of unresolved intents and spends their challenges (each is reported to intent, and
+ * audited), and starts the threads.  Blocks; call before the loop runs.  Fails with ERR_STORE or ERR_NOMEM; a schema
+ * newer than this program, a file that is no store, and a store that another process has open are ERR_STORE.
  */
 MUST_CHECK int app_store_open(struct loop *loop, const char *path, int cache_mib, int queue, app_store_intent_fn intent,
-                              void *arg, struct app_store **ret_store, struct err *e);
+			      void *arg, struct app_store **ret_store, struct err *e);
 
-/* Answers what waits, stops the threads, closes.  NULL is fine. */
+/*
+ * Answers what waits (ERR_CLOSED what has not begun), stops the threads, closes.  Not from a done function; NULL is
+ * fine.
+ */
 void app_store_close(struct app_store *store);
 
-/* Queues a request; its done function will run once.  Fails with ERR_BUSY when the queue is full: then it will not. */
+/*
+ * Queues a request; its done function will run once.  Fails with ERR_BUSY when as many changes (or look-ups) as the
+ * queue may hold are not answered yet: then it will not.  ISSUE and ABANDON, which end what has begun, are taken up
+ * to twice that.
+ */
 MUST_CHECK int app_store_submit(struct app_store *store, struct app_store_request *request);
 
 /* Frees what a finished request owns (records, der of CRL_GET, out); not the request. */

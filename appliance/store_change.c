@@ -1,0 +1,503 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "appliance/store_read.h"
+#include "appliance/store_writer.h"
+#include "board/base/clock.h"
+#include "board/base/x509.h"
+
+/* A challenge is remembered for this long behind its expiry, so that "used" and "expired" differ from "not known". */
+enum { CHALLENGE_MEMORY_S = 24 * 3600, PURGE_MAX = 64, AUDIT_CHALLENGE_BYTES = 4 };
+
+/* The end of time (RFC 5280 4.1.2.5): what a crash left may have been signed for any time. */
+static const int64_t NO_END = 253402300799;
+
+static int64_t
+request_now(const struct app_store_request *r)
+{
+	return r->now > 0 ? r->now : clock_wall();
+}
+
+static struct bytes
+request_serial(const struct app_store_request *r)
+{
+	return (struct bytes){r->serial, sizeof(r->serial)};
+}
+
+/* Closes the audit record of a request whose detail is written. */
+static int
+audit(struct app_store_writer *w, const struct app_store_request *r, enum app_audit_event event, struct bytes serial,
+      const char *subject, struct err *e)
+{
+	char actor[sizeof(r->peer) + sizeof("peer ")];
+
+	if (r->actor[0] != '\0')
+		return app_store_audit_add(w, event, request_now(r), r->actor, serial, subject, e);
+	snprintf(actor, sizeof(actor), "%s%s", r->peer[0] != '\0' ? "peer " : "system", r->peer);
+	return app_store_audit_add(w, event, request_now(r), actor, serial, subject, e);
+}
+
+/* The first digits name a challenge in the trail without telling enough to look for it. */
+static void
+put_challenge(struct app_store_writer *w, const struct app_store_request *r)
+{
+	app_audit_put_bytes(&w->detail, "challenge", (struct bytes){r->challenge_hash, AUDIT_CHALLENGE_BYTES});
+}
+
+static void
+put_der_hash(struct app_store_writer *w, struct bytes der)
+{
+	uint8_t hash[APP_HASH_SIZE];
+
+	x509_sha256(der, hash);
+	app_audit_put_bytes(&w->detail, "sha256", (struct bytes){hash, sizeof(hash)});
+}
+
+/* Does the query with this one key find a row? 1 or 0. */
+static int
+exists(struct app_store_writer *w, enum app_store_stmt id, struct bytes key, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, id);
+
+	app_store_query_blob(&q, key);
+	return app_store_query_step(&q, e);
+}
+
+static int
+check_challenge(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CHALLENGE_GET);
+	struct bytes hash = {r->challenge_hash, sizeof(r->challenge_hash)};
+	int code;
+
+	app_store_query_blob(&q, hash);
+	code = app_store_query_step(&q, e);
+	if (code < 0)
+		return code;
+	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 0), hash))
+		r->verdict = APP_CHALLENGE_NOT_KNOWN;
+	else if (app_store_query_get_int(&q, 2) != 0)
+		r->verdict = APP_CHALLENGE_USED;
+	else if (app_store_query_get_int(&q, 1) <= request_now(r))
+		r->verdict = APP_CHALLENGE_EXPIRED;
+	else
+		r->verdict = APP_CHALLENGE_OK;
+	if (r->verdict != APP_CHALLENGE_OK)
+		return err_set(e, ERR_DENIED, 0, "the challenge is not good");
+	code = exists(w, APP_STMT_INTENT_OF_CHALLENGE, hash, e);
+	if (code != 1)
+		return code;
+	r->verdict = APP_CHALLENGE_RESERVED;
+	return err_set(e, ERR_DENIED, 0, "another request holds the challenge");
+}
+
+/* Is the transaction answered already, or being answered? */
+static int
+check_transaction(struct app_store_writer *w, struct app_store_request *r, struct bytes hash, struct err *e)
+{
+	struct err failed = {0};
+	int code;
+
+	code = app_store_read_transaction(w->db, r, &failed);
+	if (code == 0 && r->records[0].not_after > request_now(r))
+		return err_set(e, ERR_EXISTS, 0, "this transaction has its certificate already");
+	app_store_request_fini(r); /* an expired one helps nobody */
+	if (code < 0 && code != ERR_UNKNOWN)
+		return err_set(e, code, failed.detail, "%s", failed.text);
+	code = exists(w, APP_STMT_INTENT_OF_TRANSACTION, hash, e);
+	return code == 1 ? err_set(e, ERR_BUSY, 0, "this transaction is being answered") : code;
+}
+
+static int
+check_reserve(struct app_store_writer *w, struct app_store_request *r, struct bytes transaction, struct err *e)
+{
+	int code;
+
+	if (r->usage < 0 || r->usage >= APP_USAGE_COUNT)
+		return err_set(e, ERR_FORMAT, 0, "no such usage");
+	code = exists(w, APP_STMT_SERIAL_USED, request_serial(r), e);
+	if (code == 1)
+		return err_set(e, ERR_STAGE, 0, "the serial number is in use");
+	if (code == 0 && transaction.len > 0)
+		code = check_transaction(w, r, transaction, e);
+	if (code == 0 && r->has_challenge)
+		code = check_challenge(w, r, e);
+	return code;
+}
+
+static int
+reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	struct app_store_query q;
+	uint8_t hash[APP_STORE_TRANSACTION_HASH_SIZE];
+	struct bytes transaction = {NULL, 0};
+	struct bytes challenge = {r->challenge_hash, sizeof(r->challenge_hash)};
+	int code;
+
+	if (r->transaction_id[0] != '\0') {
+		app_store_read_transaction_hash(r, hash);
+		transaction = (struct bytes){hash, sizeof(hash)};
+	}
+	code = check_reserve(w, r, transaction, e);
+	if (code < 0)
+		return code;
+	q = app_store_query(w->db, APP_STMT_INTENT_ADD);
+	app_store_query_blob(&q, request_serial(r));
+	app_store_query_text(&q, app_usage_name((enum app_usage)r->usage));
+	app_store_query_blob(&q, (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
+	app_store_query_blob(&q, transaction);
+	app_store_query_blob(&q, r->has_challenge ? challenge : (struct bytes){NULL, 0});
+	app_store_query_int(&q, request_now(r));
+	app_store_query_int(&q, r->not_after > 0 ? r->not_after : NO_END);
+	app_store_query_text(&q, r->subject);
+	app_store_query_text(&q, r->template_name);
+	app_store_query_text(&q, r->peer);
+	code = app_store_query_run(&q, e);
+	if (code < 0)
+		return code;
+	app_audit_put_text(&w->detail, "usage", app_usage_name((enum app_usage)r->usage));
+	app_audit_put_text(&w->detail, "template", r->template_name);
+	if (r->actor[0] != '\0')
+		app_audit_put_text(&w->detail, "peer", r->peer);
+	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
+	app_audit_put_bytes(&w->detail, "key", (struct bytes){r->key_hash, sizeof(r->key_hash)});
+	app_audit_put_bytes(&w->detail, "tbs", (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
+	if (r->has_challenge)
+		put_challenge(w, r);
+	return audit(w, r, APP_AUDIT_INTENT, request_serial(r), r->subject, e);
+}
+
+int
+app_store_change_insert(struct app_store_writer *w, const struct app_store_row *row, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_CERTIFICATE_ADD);
+
+	app_store_query_blob(&q, row->serial);
+	app_store_query_text(&q, row->usage);
+	app_store_query_int(&q, row->not_before);
+	app_store_query_int(&q, row->not_after);
+	app_store_query_int(&q, row->issued);
+	app_store_query_int(&q, row->revoked);
+	app_store_query_int(&q, row->reason);
+	app_store_query_blob(&q, row->transaction_hash);
+	app_store_query_text(&q, row->subject);
+	app_store_query_text(&q, row->template_name);
+	app_store_query_text(&q, row->peer);
+	app_store_query_blob(&q, row->der);
+	return app_store_query_run(&q, e);
+}
+
+int
+app_store_change_spend(struct app_store_writer *w, struct bytes hash, struct bytes serial, int64_t now, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_CHALLENGE_GET);
+	struct app_store_state *state = &w->state;
+	int code;
+
+	app_store_query_blob(&q, hash);
+	code = app_store_query_step(&q, e);
+	if (code == 1 && app_store_query_get_int(&q, 1) > state->swept)
+		state->open--;
+	app_store_query_end(&q);
+	if (code < 0)
+		return code;
+	q = app_store_query(w->db, APP_STMT_CHALLENGE_USE);
+	app_store_query_blob(&q, hash);
+	app_store_query_int(&q, now);
+	app_store_query_blob(&q, serial);
+	return app_store_query_run(&q, e);
+}
+
+static int
+delete_intent(struct app_store_writer *w, struct bytes serial, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_INTENT_DELETE);
+
+	app_store_query_blob(&q, serial);
+	return app_store_query_run(&q, e);
+}
+
+static int
+issue(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_INTENT_GET);
+	struct app_store_row row = {.serial = request_serial(r), .der = r->der, .reason = APP_REASON_NONE};
+	struct bytes challenge;
+	char when[32];
+	int code;
+
+	if (r->der.len == 0)
+		return err_set(e, ERR_FORMAT, 0, "a certificate without content");
+	app_store_query_blob(&q, row.serial);
+	code = app_store_query_step(&q, e);
+	if (code <= 0)
+		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "there is no intent with this serial number");
+	row.not_before = r->not_before;
+	row.not_after = r->not_after;
+	row.issued = request_now(r);
+	row.usage = app_store_query_get_text(&q, 0);
+	row.transaction_hash = app_store_query_get_blob(&q, 1);
+	challenge = app_store_query_get_blob(&q, 2);
+	row.subject = app_store_query_get_text(&q, 3);
+	row.template_name = app_store_query_get_text(&q, 4);
+	row.peer = app_store_query_get_text(&q, 5);
+	code = app_store_change_insert(w, &row, e);
+	if (code == 0 && challenge.len > 0)
+		code = app_store_change_spend(w, challenge, row.serial, row.issued, e);
+	if (code == 0)
+		code = delete_intent(w, row.serial, e);
+	if (code < 0)
+		return code;
+	put_der_hash(w, r->der);
+	app_audit_put_text(&w->detail, "not_after", clock_text(r->not_after, when, sizeof(when)));
+	return audit(w, r, APP_AUDIT_ISSUE, row.serial, row.subject, e);
+}
+
+static int
+abandon(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	int code;
+
+	code = exists(w, APP_STMT_INTENT_GET, request_serial(r), e);
+	if (code <= 0)
+		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "there is no intent with this serial number");
+	code = delete_intent(w, request_serial(r), e);
+	if (code < 0)
+		return code;
+	app_audit_put_text(&w->detail, "why", r->text);
+	return audit(w, r, APP_AUDIT_ABANDON, request_serial(r), r->subject, e);
+}
+
+static int
+refuse(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	app_audit_put_text(&w->detail, "why", r->text);
+	if (r->actor[0] != '\0')
+		app_audit_put_text(&w->detail, "peer", r->peer);
+	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
+	return audit(w, r, APP_AUDIT_REFUSE, (struct bytes){NULL, 0}, r->subject, e);
+}
+
+static int
+count_challenges(struct app_store_writer *w, enum app_store_stmt id, int64_t from, int64_t to, int64_t *ret_count,
+		 struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, id);
+	int code;
+
+	app_store_query_int(&q, from);
+	if (id == APP_STMT_CHALLENGE_LAPSED)
+		app_store_query_int(&q, to);
+	code = app_store_query_step(&q, e);
+	if (code < 0)
+		return code;
+	*ret_count = app_store_query_get_int(&q, 0);
+	return 0;
+}
+
+/* Brings state->open up to now: counted once, then only what expired since is looked at. */
+static int
+sweep_open(struct app_store_writer *w, int64_t now, struct err *e)
+{
+	struct app_store_state *state = &w->state;
+	int64_t lapsed = 0;
+	int code;
+
+	if (state->open_known && now >= state->swept) {
+		code = count_challenges(w, APP_STMT_CHALLENGE_LAPSED, state->swept, now, &lapsed, e);
+		if (code < 0)
+			return code;
+		state->open -= lapsed;
+	} else {
+		code = count_challenges(w, APP_STMT_CHALLENGE_OPEN, now, now, &state->open, e);
+		if (code < 0)
+			return code;
+		state->open_known = true;
+	}
+	state->swept = now;
+	return 0;
+}
+
+static int
+create_challenge(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	struct bytes hash = {r->challenge_hash, sizeof(r->challenge_hash)};
+	struct app_store_query q;
+	char when[32];
+	int code;
+
+	if (r->expires <= request_now(r))
+		return err_set(e, ERR_FORMAT, 0, "a challenge that has expired already");
+	code = exists(w, APP_STMT_CHALLENGE_GET, hash, e);
+	if (code == 1)
+		return err_set(e, ERR_EXISTS, 0, "the challenge exists already");
+	if (code == 0)
+		code = sweep_open(w, request_now(r), e);
+	if (code < 0)
+		return code;
+	if (w->state.open >= r->max_open)
+		return err_set(e, ERR_LIMIT, 0, "%lld challenges are open", (long long)w->state.open);
+	q = app_store_query(w->db, APP_STMT_CHALLENGE_ADD);
+	app_store_query_blob(&q, hash);
+	app_store_query_int(&q, request_now(r));
+	app_store_query_int(&q, r->expires);
+	code = app_store_query_run(&q, e);
+	if (code < 0)
+		return code;
+	w->state.open++;
+	put_challenge(w, r);
+	app_audit_put_text(&w->detail, "expires", clock_text(r->expires, when, sizeof(when)));
+	return audit(w, r, APP_AUDIT_CHALLENGE_CREATED, (struct bytes){NULL, 0}, r->subject, e);
+}
+
+static int
+revoke(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY found = app_store_query(w->db, APP_STMT_CERTIFICATE_STATE);
+	struct app_store_query q;
+	int code;
+
+	if (r->reason < 0 || app_reason_name(r->reason) == NULL)
+		return err_set(e, ERR_FORMAT, 0, "no such reason");
+	app_store_query_blob(&found, request_serial(r));
+	code = app_store_query_step(&found, e);
+	if (code <= 0)
+		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "no certificate has this serial number");
+	if (app_store_query_get_int(&found, 1) != 0)
+		return err_set(e, ERR_EXISTS, 0, "the certificate is revoked already");
+	q = app_store_query(w->db, APP_STMT_CERTIFICATE_REVOKE);
+	app_store_query_int(&q, app_store_query_get_int(&found, 0));
+	app_store_query_int(&q, request_now(r));
+	app_store_query_int(&q, r->reason);
+	code = app_store_query_run(&q, e);
+	if (code < 0)
+		return code;
+	app_audit_put_text(&w->detail, "reason", app_reason_name(r->reason));
+	return audit(w, r, APP_AUDIT_REVOKE, request_serial(r), app_store_query_get_text(&found, 2), e);
+}
+
+/* A CRL number never goes back (RFC 5280 5.2.3); older CRLs are of no use. */
+static int
+put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY last = app_store_query(w->db, APP_STMT_CRL_LAST);
+	struct app_store_query q;
+	char number[32];
+	int code;
+
+	if (r->der.len == 0 || r->number <= 0)
+		return err_set(e, ERR_FORMAT, 0, "a CRL without content or number");
+	code = app_store_query_step(&last, e);
+	if (code < 0)
+		return code;
+	if (app_store_query_get_int(&last, 0) >= r->number)
+		return err_set(e, ERR_EXISTS, 0, "the last CRL has number %lld",
+			       (long long)app_store_query_get_int(&last, 0));
+	app_store_query_end(&last);
+	q = app_store_query(w->db, APP_STMT_CRL_ADD);
+	app_store_query_int(&q, r->number);
+	app_store_query_int(&q, r->this_update);
+	app_store_query_int(&q, r->next_update);
+	app_store_query_blob(&q, r->der);
+	code = app_store_query_run(&q, e);
+	if (code < 0)
+		return code;
+	q = app_store_query(w->db, APP_STMT_CRL_TRIM);
+	app_store_query_int(&q, r->number);
+	code = app_store_query_run(&q, e);
+	if (code < 0)
+		return code;
+	snprintf(number, sizeof(number), "%lld", (long long)r->number);
+	app_audit_put_text(&w->detail, "number", number);
+	put_der_hash(w, r->der);
+	return audit(w, r, APP_AUDIT_CRL, (struct bytes){NULL, 0}, "", e);
+}
+
+/* 1: exactly this certificate is there. */
+static int
+has_certificate(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CERTIFICATE_DER);
+	int code;
+
+	app_store_query_blob(&q, request_serial(r));
+	code = app_store_query_step(&q, e);
+	if (code == 1 && !bytes_equal(app_store_query_get_blob(&q, 0), r->der))
+		return err_set(e, ERR_EXISTS, 0, "another certificate has this serial number");
+	return code;
+}
+
+static int
+put_ca(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	struct app_store_row row = {.serial = request_serial(r), .der = r->der, .reason = APP_REASON_NONE};
+	int code;
+
+	if (r->usage < 0 || r->usage >= APP_USAGE_COUNT || r->der.len == 0)
+		return err_set(e, ERR_FORMAT, 0, "a certificate without usage or content");
+	code = has_certificate(w, r, e);
+	if (code != 0)
+		return code == 1 ? 0 : code;
+	row.usage = app_usage_name((enum app_usage)r->usage);
+	row.not_before = r->not_before;
+	row.not_after = r->not_after;
+	row.issued = request_now(r);
+	row.subject = r->subject;
+	row.template_name = r->template_name;
+	row.peer = r->peer;
+	code = app_store_change_insert(w, &row, e);
+	if (code < 0)
+		return code;
+	app_audit_put_text(&w->detail, "usage", row.usage);
+	put_der_hash(w, r->der);
+	return audit(w, r, APP_AUDIT_CA_IMPORTED, row.serial, r->subject, e);
+}
+
+int
+app_store_change_run(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	buf_clear(&w->detail);
+	switch (r->op) {
+	case APP_STORE_RESERVE:
+		return reserve(w, r, e);
+	case APP_STORE_ISSUE:
+		return issue(w, r, e);
+	case APP_STORE_ABANDON:
+		return abandon(w, r, e);
+	case APP_STORE_REFUSE:
+		return refuse(w, r, e);
+	case APP_STORE_CHALLENGE:
+		return create_challenge(w, r, e);
+	case APP_STORE_REVOKE:
+		return revoke(w, r, e);
+	case APP_STORE_CRL_PUT:
+		return put_crl(w, r, e);
+	case APP_STORE_CA_PUT:
+		return put_ca(w, r, e);
+	default:
+		return err_set(e, ERR_INTERNAL, 0, "not a change");
+	}
+}
+
+int
+app_store_change_purge(struct app_store_writer *w, int64_t now, struct err *e)
+{
+	struct app_store_query q;
+	int64_t before = now - CHALLENGE_MEMORY_S;
+	int64_t old = 0;
+	int code;
+
+	if (w->state.purge_idle == now)
+		return 0;
+	code = count_challenges(w, APP_STMT_CHALLENGE_OLD, before, 0, &old, e);
+	if (code < 0)
+		return code;
+	if (old == 0) {
+		w->state.purge_idle = now;
+		return 0;
+	}
+	q = app_store_query(w->db, APP_STMT_CHALLENGE_PURGE);
+	app_store_query_int(&q, before);
+	app_store_query_int(&q, PURGE_MAX);
+	return app_store_query_run(&q, e);
+}
