@@ -61,9 +61,10 @@ step_token(struct provision *p, struct err *e)
 		code = get_pin(p->ceremony.so_pin_file, "PIN of the security officer", &so_pin, e);
 	if (code != 0)
 		return code;
-	code = spawn_find("chancery-signer", path, sizeof(path), e);
+	code = spawn_directory(path, sizeof(path) - 20, e);
 	if (code != 0)
 		return code;
+	(void)strcat(path, "/chancery-signer");
 	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, e);
 	if (code != 0)
 		return code;
