@@ -27,7 +27,7 @@ void outq_init(struct outq *q);
 /* Drops and wipes what waits and closes its descriptors; the queue is empty afterwards. */
 void outq_fini(struct outq *q);
 
-/* Writes head and body to the socket, queues what it does not take.  Fails with ERR_NOMEM, ERR_CLOSED (write no more). */
+/* Writes head and body to the socket, queues what it does not take.  ERR_NOMEM, or ERR_CLOSED: write no more. */
 MUST_CHECK int outq_send(struct outq *q, int sock, const struct iovec frame[2]);
 
 /* The same with a descriptor, which is duplicated. */
