@@ -42,7 +42,10 @@ MUST_CHECK int app_serial_new(uint8_t ret_serial[APP_SERIAL_SIZE]);
 MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, struct app_subject *ret_subject,
                                 struct err *e);
 
-/* Appends the TBSCertificate to out.  Fails with ERR_LIMIT or ERR_NOMEM. */
+/*
+ * Appends the TBSCertificate to out; the same input gives the same octets.  The SAN is critical exactly when the subject is
+ * empty (RFC 5280 4.2.1.6).  Fails with ERR_FORMAT (spki is none), ERR_LIMIT or ERR_NOMEM.
+ */
 MUST_CHECK int app_cert_build(const struct app_issuer *issuer, const struct app_profile *profile,
                               const struct app_subject *subject, struct buf *out);
 
@@ -53,17 +56,30 @@ MUST_CHECK int app_cert_build(const struct app_issuer *issuer, const struct app_
  */
 MUST_CHECK int app_cert_lint(const struct app_issuer *issuer, struct bytes tbs, struct err *e);
 
-/* SEQUENCE { tbs, algorithm, BIT STRING signature } appended to out: a Certificate, and a CertificateList as well. */
+/*
+ * SEQUENCE { tbs, algorithm, BIT STRING signature } appended to out: a Certificate, and a CertificateList or PKCS#10 as
+ * well.  Fails with ERR_LIMIT or ERR_NOMEM.
+ */
 MUST_CHECK int app_cert_join(struct bytes tbs, struct bytes algorithm, struct bytes signature, struct buf *out);
 
-/* TBSCertificate of a self-signed CA, for the ceremony: name and spki given, pathlen -1 for none. */
+/*
+ * TBSCertificate of a self-signed CA, for the ceremony: name and spki given, pathlen -1 for none.  May also sign what is
+ * not a certificate (digitalSignature).  Fails with ERR_FORMAT (spki), ERR_LIMIT or ERR_NOMEM.
+ */
 MUST_CHECK int app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE],
                                    int64_t not_before, int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
 
-/* CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, keyCertSign, cRLSign. */
+/*
+ * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, keyCertSign, cRLSign.  Fails with
+ * ERR_LIMIT or ERR_NOMEM.
+ */
 MUST_CHECK int app_cert_build_request(struct bytes name, struct bytes spki, struct buf *out);
 
-/* DER of a Name from text such as "CN=Device CA,O=Example,C=DE" (RFC 4514 order as written, UTF8String, C as PrintableString).  Fails with ERR_FORMAT, e names the part. */
+/*
+ * Appends the DER of a Name from text such as "CN=Device CA,O=Example,C=DE": escapes of RFC 4514, RDNs in the order in which
+ * they are written, UTF8String (C and serialNumber PrintableString, DC and emailAddress IA5String), one attribute in each
+ * RDN.  Fails with ERR_FORMAT (e names the part), ERR_LIMIT or ERR_NOMEM.
+ */
 MUST_CHECK int app_name_parse(const char *text, struct buf *out, struct err *e);
 
 /* Static AlgorithmIdentifier and digest for signatures of a key with this SPKI.  Fails with ERR_ALG. */

@@ -8,12 +8,14 @@
 
 #include "appliance/cert.h"
 
+enum { APP_CRL_LIMIT = 63 << 20 }; /* octets of entries: 1.2 million; a message has room for 64 MiB */
+
 struct app_crl {
 	struct buf entries; /* DER of revokedCertificates' members */
 	size_t count;
 };
 
-/* An empty list for up to CRL_LIMIT bytes. */
+/* An empty list for up to APP_CRL_LIMIT octets. */
 void app_crl_init(struct app_crl *crl);
 
 /* Frees the memory. */

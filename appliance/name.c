@@ -1,0 +1,125 @@
+/*
+ * A Name from text, of cert.h.
+ */
+#include <ctype.h>
+#include <string.h>
+
+#include "appliance/cert.h"
+#include "appliance/rdn.h"
+#include "board/base/der.h"
+
+enum { NAME_MAX_SIZE = 4096, RDNS_MAX = 32 };
+
+static int
+hex_digit(char c)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	return isxdigit((unsigned char)c) ? (int)(strchr(digits, tolower((unsigned char)c)) - digits) : -1;
+}
+
+/* What a backslash may stand before (RFC 4514 2.4); returns the length taken, 0 for none. */
+static size_t
+escape_read(const char *p, uint8_t *ret_octet)
+{
+	if (*p != '\0' && strchr(",+\"\\<>;= #", *p) != NULL) {
+		*ret_octet = (uint8_t)*p;
+		return 1;
+	}
+	if (hex_digit(p[0]) < 0 || hex_digit(p[1]) < 0)
+		return 0;
+	*ret_octet = (uint8_t)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
+	return 2;
+}
+
+/* The value up to an unescaped comma or the end; blanks around it do not count. */
+static int
+value_read(const char **text, struct buf *out)
+{
+	const char *p = *text + strspn(*text, " ");
+	size_t taken, kept = 0;
+	uint8_t octet = 0;
+
+	for (; *p != '\0' && *p != ','; p++) {
+		if (*p == '\\') {
+			taken = escape_read(p + 1, &octet);
+			if (taken == 0)
+				return ERR_FORMAT;
+			buf_put_u8(out, octet);
+			kept = out->len;
+			p += taken;
+			continue;
+		}
+		if (strchr("+\"<>;=", *p) != NULL)
+			return ERR_FORMAT;
+		buf_put_u8(out, (uint8_t)*p);
+		if (*p != ' ')
+			kept = out->len;
+	}
+	if (buf_status(out) != 0)
+		return buf_status(out);
+	out->len = kept;
+	*text = p;
+	return 0;
+}
+
+static void
+rdn_put(struct buf *out, const struct app_rdn_type *type, struct bytes value)
+{
+	size_t set = der_open(out, DER_SET), pair = der_open(out, DER_SEQUENCE);
+
+	der_put_oid(out, type->oid);
+	der_put(out, type->string, value);
+	der_close(out, pair);
+	der_close(out, set);
+}
+
+/* "type=value", up to the comma. */
+static int
+rdn_parse(const char **text, struct buf *out, struct err *e)
+{
+	const char *word = *text + strspn(*text, " ");
+	size_t len = strcspn(word, "=, "), count;
+	AUTO_BUF value = {0};
+	const char *p = word + len + strspn(word + len, " ");
+	int index = app_rdn_by_word(word, len), rc;
+
+	if (*p != '=' || index < 0)
+		return err_set(e, ERR_FORMAT, 0, "name: \"%.*s\" is not a known attribute type with \"=\"",
+			       (int)(len < 40 ? len : 40), word);
+	p++;
+	buf_init(&value, NAME_MAX_SIZE);
+	rc = value_read(&p, &value);
+	if (rc != 0)
+		return err_set(e, rc, 0, "name: value of %s", app_rdn_types(&count)[index].word);
+	rdn_put(out, &app_rdn_types(&count)[index], buf_bytes(&value));
+	*text = p;
+	return 0;
+}
+
+int
+app_name_parse(const char *text, struct buf *out, struct err *e)
+{
+	AUTO_BUF name = {0};
+	size_t sequence, count;
+	struct err why = {0};
+	int rc;
+
+	buf_init(&name, NAME_MAX_SIZE);
+	sequence = der_open(&name, DER_SEQUENCE);
+	for (;;) {
+		rc = rdn_parse(&text, &name, e);
+		if (rc != 0)
+			return rc;
+		if (*text == '\0')
+			break;
+		text++;
+	}
+	der_close(&name, sequence);
+	if (buf_status(&name) != 0)
+		return err_set(e, ERR_FORMAT, 0, "name: too long");
+	if (app_rdn_check(buf_bytes(&name), UINT32_MAX, &count, &why) != 0)
+		return err_set(e, ERR_FORMAT, 0, "%s", why.text);
+	buf_put_raw(out, name.data, name.len);
+	return buf_status(out);
+}
