@@ -333,25 +333,6 @@ check_whole(const struct source *source, const struct config *conf)
 	return refuse(source, setting != NULL ? setting : config_root_setting(source->tree), name, why);
 }
 
-/* libconfig would read another file, whose owner and mode nobody looked at, and lines would lose their file. */
-static int
-refuse_include(const struct source *source, const char *text)
-{
-	unsigned line = 1;
-
-	for (; text != NULL; line++) {
-		const char *word = text + strspn(text, " \t\r\f\v");
-
-		if (strncmp(word, "@include", 8) == 0)
-			return err_set(source->e, ERR_CONFIG, 0,
-				       "%s:%u: @include: is not allowed; write all settings here", source->name, line);
-		text = strchr(text, '\n');
-		if (text != NULL)
-			text++;
-	}
-	return 0;
-}
-
 static int
 parse_tree(const struct source *source, config_t *tree, const char *text, struct config *ret_conf)
 {
@@ -379,10 +360,12 @@ config_parse(const char *text, const char *name, struct config *ret_conf, struct
 {
 	config_t tree;
 	struct source source = {.name = name, .tree = &tree, .e = e};
-	int rc = refuse_include(&source, text);
+	unsigned line;
+	const char *problem = config_check_source(text, &line);
+	int rc;
 
-	if (rc != 0)
-		return rc;
+	if (problem != NULL)
+		return err_set(e, ERR_CONFIG, 0, "%s:%u: %s", name, line, problem);
 	config_init(&tree);
 	rc = parse_tree(&source, &tree, text, ret_conf);
 	config_destroy(&tree);

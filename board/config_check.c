@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -385,5 +387,72 @@ config_check_whole(const struct config *conf, const char **ret_other, char *why,
 		return "ca.ra_days";
 	if (conf->front_tls_hours > conf->ca_max_validity_days * 24)
 		return "front.tls_hours";
+	return NULL;
+}
+
+/* ---- the text before libconfig sees it --------------------------------------------------------------------------- */
+
+/* The end of a comment that begins here, or of a text in quotes; next itself for anything else. */
+static const char *
+skip_comment_or_quoted(const char *next)
+{
+	const char *end = next;
+
+	if (next[0] == '#' || (next[0] == '/' && next[1] == '/'))
+		return next + strcspn(next, "\n");
+	if (next[0] == '/' && next[1] == '*') {
+		end = strstr(next + 2, "*/");
+		return end != NULL ? end + 2 : next + strlen(next);
+	}
+	if (next[0] != '"')
+		return next;
+	for (end++; *end != '\0' && *end != '"'; end++)
+		if (*end == '\\' && end[1] != '\0')
+			end++;
+	return *end == '"' ? end + 1 : end;
+}
+
+/* A number of len characters that int cannot hold and that is not marked as a long one. */
+static bool
+is_too_large(const char *number, size_t len)
+{
+	bool hex = len > 2 && number[0] == '0' && (number[1] == 'x' || number[1] == 'X');
+	unsigned long long value;
+
+	if (number[len - 1] == 'L' || !isdigit((unsigned char)number[0]))
+		return false;
+	errno = 0;
+	value = strtoull(number, NULL, hex ? 16 : 10);
+	return errno != 0 || value > INT_MAX;
+}
+
+/* Behind the word, number, comment or text in quotes that begins here, or behind one character. */
+static const char *
+skip_token(const char *next)
+{
+	static const char wordy[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
+	const char *end = skip_comment_or_quoted(next);
+
+	if (end == next)
+		end += strspn(next, wordy);
+	return end == next ? next + 1 : end;
+}
+
+const char *
+config_check_source(const char *text, unsigned *ret_line)
+{
+	const char *next;
+	const char *end;
+
+	*ret_line = 1;
+	for (next = text; *next != '\0'; next = end) {
+		end = skip_token(next);
+		if (strncmp(next, "@include", 8) == 0)
+			return "@include: is not allowed; write all settings here";
+		if (is_too_large(next, (size_t)(end - next)))
+			return "a number is too large";
+		for (; next < end; next++)
+			*ret_line += *next == '\n';
+	}
 	return NULL;
 }
