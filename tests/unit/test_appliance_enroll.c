@@ -1,0 +1,390 @@
+#include "tests/lib/office.h"
+
+#include "board/base/clock.h"
+#include "tests/lib/certs.h"
+#include "tests/lib/test.h"
+
+#define CHALLENGE "0123456789ABCDEF0123456789ABCDEF"
+
+static int64_t
+soon(void)
+{
+	return clock_wall() + 3600;
+}
+
+/* Refused with this failInfo, and no certificate was signed for it. */
+static void
+check_refused(struct office *o, int fail_info, int signed_before)
+{
+	CHECK_INT(o->front.last.status, STATUS_REFUSED);
+	CHECK_INT(o->front.last.fail_info, fail_info);
+	CHECK_INT(o->front.last.certificate.len, 0);
+	CHECK_INT(o->signatures[KEY_CA], signed_before);
+}
+
+TEST(tells_unknown_used_expired_and_missing_challenges_apart_only_in_the_log)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	char text[200];
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	office_challenge(&o, "EXPIRED", clock_wall() - 10);
+	before = o.signatures[KEY_CA];
+	office_enroll(&o, "unknown", key, "FEDCBA9876543210");
+	check_refused(&o, SCEP_BAD_REQUEST, before);
+	snprintf(text, sizeof(text), "%s", o.front.last.text);
+	CHECK(text[0] != '\0');
+	office_enroll(&o, "missing", key, NULL);
+	check_refused(&o, SCEP_BAD_REQUEST, before);
+	CHECK_TEXT(o.front.last.text, text);
+	office_enroll(&o, "expired", key, "EXPIRED");
+	check_refused(&o, SCEP_BAD_REQUEST, before);
+	CHECK_TEXT(o.front.last.text, text);
+
+	office_enroll(&o, "first", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	office_enroll(&o, "second", key, CHALLENGE);
+	check_refused(&o, SCEP_BAD_REQUEST, before + 1);
+	CHECK_TEXT(o.front.last.text, text);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(refuses_a_message_that_another_key_signed)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.signatures[KEY_CA];
+	office_ask(&o, "t", csr, certs_rsa());
+	OFFICE_UNTIL(&o, o.front.answers == 1);
+	check_refused(&o, SCEP_BAD_REQUEST, before);
+	CHECK_INT(office_counts(&o).challenges_open, 1);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(refuses_what_is_no_proper_request_with_the_right_fail_info)
+{
+	struct office o;
+	EVP_PKEY *small = EVP_RSA_gen(1024);
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	uint8_t *broken = (uint8_t *)csr.data;
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.signatures[KEY_CA];
+	office_enroll(&o, "small", small, CHALLENGE);
+	check_refused(&o, SCEP_BAD_ALG, before);
+	office_ask(&o, "garbage", bytes_of_text("garbage"), key);
+	OFFICE_UNTIL(&o, o.front.answers == 2);
+	check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
+	/* The last octet belongs to the signature. */
+	broken[csr.len - 1] ^= 1;
+	office_ask(&o, "signature", csr, key);
+	OFFICE_UNTIL(&o, o.front.answers == 3);
+	check_refused(&o, SCEP_BAD_REQUEST, before);
+	CHECK_INT(office_counts(&o).challenges_open, 1);
+	free((void *)csr.data);
+	EVP_PKEY_free(small);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(refuses_every_truncation_and_every_other_message_type)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	struct msg_enroll m = {.csr = csr, .transaction_id = bytes_of_text("t"), .peer = "192.0.2.1"};
+	int before, sent = 0;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.signatures[KEY_CA];
+	for (size_t len = 0; len < csr.len; len++, sent++) {
+		office_ask(&o, "t", (struct bytes){csr.data, len}, key);
+		OFFICE_UNTIL(&o, o.front.answers == sent + 1);
+		check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
+	}
+	m.signer = certs_self_signed(key, EVP_sha256());
+	for (int type = 0; type < 256; type++) {
+		if (type == 19)
+			continue;
+		m.message_type = (uint8_t)type;
+		CHECK_INT(msg_enroll_send(o.front.ipc, 1, &m), 0);
+		sent++;
+	}
+	OFFICE_UNTIL(&o, o.front.answers == sent);
+	CHECK_INT(o.front.refused, sent);
+	CHECK_INT(o.signatures[KEY_CA], before);
+	/* What was refused is in the audit trail, but nobody can fill the disk with it. */
+	CHECK(office_counts(&o).audit_records < 2 * APP_REFUSE_RATE + 100);
+	free((void *)m.signer.data);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(gives_the_challenge_back_when_the_token_fails)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	o.mood = OFFICE_FAILS;
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_RETRY);
+	CHECK_INT(office_counts(&o).intents_open, 0);
+	o.mood = OFFICE_WRONG_ALGORITHM;
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_RETRY);
+	o.mood = OFFICE_SIGNS;
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK(office_certificate_good(&o));
+	CHECK_INT(office_counts(&o).issued, 1);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(asks_to_come_again_while_the_signer_is_away_or_silent)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	office_drop_signer(&o);
+	OFFICE_UNTIL(&o, o.authority.links.signer == NULL);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_RETRY);
+
+	office_connect_signer(&o);
+	o.mood = OFFICE_SILENT;
+	o.conf.scep_timeout_ms = 100;
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_RETRY);
+	CHECK_INT(o.authority.issuing.count, 0);
+
+	o.mood = OFFICE_SIGNS;
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(answers_what_the_signer_had_when_it_dies)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	int asked;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	o.mood = OFFICE_SILENT;
+	asked = o.asked;
+	office_ask(&o, "t", csr, key);
+	OFFICE_UNTIL(&o, o.asked > asked);
+	office_drop_signer(&o);
+	OFFICE_UNTIL(&o, o.front.answers == 1);
+	CHECK_INT(o.front.last.status, STATUS_RETRY);
+	CHECK_INT(office_counts(&o).challenges_open, 1);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(issues_once_and_answers_the_same_transaction_again)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	EVP_PKEY *other = certs_ec("P-256");
+	uint8_t first[8192];
+	size_t len;
+	int signed_once;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_NONE);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK(office_certificate_good(&o));
+	len = o.front.last.certificate.len;
+	memcpy(first, o.front.certificate, len);
+	signed_once = o.signatures[KEY_CA];
+
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK_BYTES(o.front.last.certificate, first, len);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK_BYTES(o.front.last.certificate, first, len);
+	CHECK_INT(o.signatures[KEY_CA], signed_once);
+	/* The transaction is the key's: with another one it is unknown. */
+	office_lookup(&o, "t", other);
+	CHECK_INT(o.front.last.status, STATUS_NONE);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+	office_close(&o);
+}
+
+TEST(signs_once_for_a_transaction_that_is_asked_twice_at_a_time)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.signatures[KEY_CA];
+	office_ask(&o, "t", csr, key);
+	office_ask(&o, "t", csr, key);
+	OFFICE_UNTIL(&o, o.front.answers == 2);
+	CHECK_INT(o.front.refused, 0);
+	CHECK(o.front.issued >= 1);
+	CHECK_INT(o.signatures[KEY_CA], before + 1);
+	CHECK_INT(office_counts(&o).issued, 1);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(finishes_for_a_front_that_died_and_tells_the_next_one)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.asked;
+	office_ask(&o, "t", csr, key);
+	OFFICE_UNTIL(&o, o.asked > before);
+	office_drop_front(&o);
+	OFFICE_UNTIL(&o, o.authority.issuing.count == 0);
+	office_connect_front(&o);
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK(office_certificate_good(&o));
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(answers_each_of_many_requests_exactly_once_when_the_store_is_full)
+{
+	enum { MANY = 300 };
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	char name[32];
+	int before;
+
+	office_open(&o, false);
+	office_stop(&o);
+	o.conf.store_queue = 16;
+	office_open_again(&o, true);
+	o.authority.static_challenge = NULL;
+	CHECK_INT(secret_new(CHALLENGE, strlen(CHALLENGE), &o.authority.static_challenge), 0);
+	before = o.signatures[KEY_CA];
+	for (int i = 0; i < MANY; i++) {
+		struct bytes csr;
+
+		snprintf(name, sizeof(name), "t%d", i);
+		csr = office_csr(key, name, CHALLENGE, NULL);
+		office_ask(&o, name, csr, key);
+		free((void *)csr.data);
+	}
+	OFFICE_UNTIL(&o, o.front.answers == MANY);
+	CHECK_INT(o.front.issued + o.front.retries, MANY);
+	CHECK(o.front.issued > 0);
+	CHECK_INT(o.signatures[KEY_CA] - before, o.front.issued);
+	CHECK_INT(office_counts(&o).issued, o.front.issued);
+	CHECK_INT(office_counts(&o).intents_open, 0);
+	CHECK_INT(o.front.answers, MANY);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(takes_the_static_challenge_again_and_again_and_no_other)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+
+	office_open(&o, true);
+	CHECK_INT(secret_new("one for all", 11, &o.authority.static_challenge), 0);
+	office_enroll(&o, "a", key, "one for all");
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	office_enroll(&o, "b", key, "one for all");
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	office_enroll(&o, "c", key, "one for al");
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	office_enroll(&o, "d", key, "one for all ");
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(hangs_up_on_a_front_that_sends_what_is_no_message)
+{
+	struct office o;
+
+	office_open(&o, true);
+	CHECK_INT(ipc_send(o.front.ipc, MSG_ENROLL, 1, bytes_of_text("x"), -1), 0);
+	OFFICE_UNTIL(&o, o.front.ipc == NULL);
+	office_connect_front(&o);
+	OFFICE_UNTIL(&o, o.front.identities == 2);
+	office_close(&o);
+}
+
+TEST(stops_with_work_under_way)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	o.mood = OFFICE_SILENT;
+	before = o.asked;
+	office_ask(&o, "t", csr, key);
+	OFFICE_UNTIL(&o, o.asked > before);
+	office_stop(&o);
+	/* The intent is found, its serial number revoked; the challenge is spent. */
+	office_open_again(&o, true);
+	CHECK_INT(office_counts(&o).intents_open, 0);
+	office_enroll(&o, "t2", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST_MAIN(RUN(tells_unknown_used_expired_and_missing_challenges_apart_only_in_the_log),
+	  RUN(refuses_a_message_that_another_key_signed),
+	  RUN(refuses_what_is_no_proper_request_with_the_right_fail_info),
+	  RUN(refuses_every_truncation_and_every_other_message_type),
+	  RUN(gives_the_challenge_back_when_the_token_fails),
+	  RUN(asks_to_come_again_while_the_signer_is_away_or_silent), RUN(answers_what_the_signer_had_when_it_dies),
+	  RUN(issues_once_and_answers_the_same_transaction_again),
+	  RUN(signs_once_for_a_transaction_that_is_asked_twice_at_a_time),
+	  RUN(finishes_for_a_front_that_died_and_tells_the_next_one),
+	  RUN(answers_each_of_many_requests_exactly_once_when_the_store_is_full),
+	  RUN(takes_the_static_challenge_again_and_again_and_no_other),
+	  RUN(hangs_up_on_a_front_that_sends_what_is_no_message), RUN(stops_with_work_under_way))
