@@ -1,5 +1,5 @@
 /*
- * What every codec relies on: a buffer stays within its limit, a view never reads behind its bytes, and a failure sticks.
+ * What every codec relies on: a buffer stays within its limit, a view never reads behind its bytes, a failure sticks.
  */
 #include "tests/lib/test.h"
 

@@ -1,6 +1,6 @@
 /*
- * What an operator finds in the log: one whole line per event, nothing that a peer smuggled in, and an account of what is
- * missing.
+ * What an operator finds in the log: one whole line per event, nothing that a peer smuggled in, and an account of what
+ * is missing.
  */
 #include "tests/lib/test.h"
 
