@@ -12,7 +12,10 @@
 #include "appliance/store.h"
 #include "board/base/secret.h"
 
-/* Reads the key file, or makes it (fsync, rename).  Blocks; before the loop runs.  Fails with ERR_IO, ERR_CRYPTO. */
+/*
+ * Reads the key file, or makes it (fsync, rename).  Blocks; before the loop runs.  Fails with ERR_CRYPTO, ERR_IO when it
+ * does not hold a key, or as file_replace() and secret_read_file() do.
+ */
 MUST_CHECK int app_challenge_key_open(const char *path, struct secret **ret_key, struct err *e);
 
 /* A fresh challenge of digits upper-case hexadecimal digits.  Fails with ERR_CRYPTO. */

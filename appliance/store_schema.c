@@ -225,7 +225,7 @@ remove_left_over(const char *path)
 	for (size_t i = 0; i < ARRAY_SIZE(suffixes); i++) {
 		snprintf(copy, sizeof(copy), "%s%s", path, suffixes[i]);
 		if (unlink(copy) == 0)
-			log_event(STORE_COPY_REMOVED, copy);
+			log_event(STORE_COPY_REMOVED, log_text(copy));
 	}
 }
 
