@@ -111,10 +111,14 @@ TEST(a_peer_that_only_stops_reading_is_closed_too)
 	struct end signer = {.messages = 0};
 	int sock = open_bare(&signer);
 	struct msg_spki spki = {.code = 0};
+	uint8_t frame[17];
 
+	frame[frame_build(frame, 1, MSG_PUBLIC_KEY, 0, 7)] = KEY_CA;
+	CHECK_INT(write(sock, frame, sizeof(frame)), sizeof(frame));
 	CHECK_INT(shutdown(sock, SHUT_RD), 0);
 	CHECK_INT(msg_spki_send(signer.ipc, 7, &spki), ERR_CLOSED);
 	run_until(&signer.closed, 1);
+	CHECK_INT(signer.messages, 1);
 	end_free(&signer);
 	close(sock);
 }
