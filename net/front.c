@@ -287,7 +287,7 @@ loop_of(struct front *front, unsigned index, int fd)
 {
 	if (index < front->loop_count)
 		return &front->loops[index];
-	log_event(FAILURE, "hand a descriptor to a loop", err_name(ERR_UNKNOWN), index, "");
+	log_event(FAILURE, log_text("hand a descriptor to a loop"), log_text(err_name(ERR_UNKNOWN)), index, "");
 	close(fd);
 	return NULL;
 }

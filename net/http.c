@@ -115,7 +115,8 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 	struct side *side = arg;
 	int cause = errno;
 
-	log_event(FAILURE, "accept a connection", err_name(ERR_IO), (unsigned)cause, log_text(strerror(cause)));
+	log_event(FAILURE, log_text("accept a connection"), log_text(err_name(ERR_IO)), (unsigned)cause,
+		  log_text(strerror(cause)));
 	accept_more(side->http, false);
 	loop_timer_set(side->http->pause, ACCEPT_PAUSE_MS);
 }
@@ -262,7 +263,7 @@ conn_admit(struct conn *conn)
 	rc = (size_t)conn->fd < http->fd_limit ? net_limit_enter(http->limit, &conn->key) : ERR_BUSY;
 	if (rc != 0) {
 		log_event(CONNECTION_REFUSED, conn->peer,
-			  rc == ERR_LIMIT ? "too many of this address" : "too many connections");
+			  log_text(rc == ERR_LIMIT ? "too many of this address" : "too many connections"));
 		return false;
 	}
 	http->by_fd[conn->fd] = conn;
@@ -338,10 +339,11 @@ put_headers(struct evhttp_request *ev, const struct net_http_answer *answer, con
 	char length[24];
 
 	if (type != NULL && evhttp_add_header(out, "Content-Type", type) != 0)
-		log_event(FAILURE, "write a header field", err_name(ERR_INTERNAL), 0, log_text(type));
+		log_event(FAILURE, log_text("write a header field"), log_text(err_name(ERR_INTERNAL)), 0,
+			  log_text(type));
 	for (size_t i = 0; i < NET_HTTP_HEADERS_MAX && answer->headers[i].name != NULL; i++) {
 		if (evhttp_add_header(out, answer->headers[i].name, answer->headers[i].value) != 0)
-			log_event(FAILURE, "write a header field", err_name(ERR_INTERNAL), 0,
+			log_event(FAILURE, log_text("write a header field"), log_text(err_name(ERR_INTERNAL)), 0,
 				  log_text(answer->headers[i].name));
 	}
 	if (answer->status == 304)

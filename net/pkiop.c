@@ -43,6 +43,17 @@ struct op {
 	char peer[64];
 };
 
+/* Who is asked in a state, with what, and who takes which answer; the answer's function enters the next state. */
+struct step {
+	const char *name;
+	enum role peer;
+	int (*send)(struct op *op, int timeout_ms);
+	uint16_t answer;
+	void (*take)(struct op *op, const struct ipc_message *message);
+};
+
+static const struct step steps[STATE_COUNT];
+
 static void enter(struct op *op, enum state state);
 
 /* ---- ends ------------------------------------------------------------------------------------------------------- */
@@ -95,7 +106,7 @@ finish_retry(struct op *op, int code, const char *step, const char *text)
 {
 	struct net_pkiop_answer answer = {.status = 503, .retry_after_s = retry_seconds(code)};
 
-	log_event(SCEP_RETRY, op->peer, transaction_text(op), step, err_name(code), log_text(text),
+	log_event(SCEP_RETRY, op->peer, transaction_text(op), step, log_text(err_name(code)), log_text(text),
 		  answer.retry_after_s, elapsed_ms(op));
 	finish(op, &answer);
 }
@@ -165,9 +176,10 @@ reply(struct op *op, const struct msg_decision *decision)
 	op->status = decision->status;
 	op->fail_info = decision->fail_info;
 	if (op->cause[0] == '\0')
-		snprintf(op->cause, sizeof(op->cause), "%s", decision->text);
+		snprintf(op->cause, sizeof(op->cause), "%s",
+			 decision->text[0] != '\0' ? decision->text : "the authority refused");
 	if (net_scep_reply_new(op->request, &answer, &op->reply, &e) != 0)
-		finish_retry(op, e.code, "build the reply", e.text);
+		finish_retry(op, e.code, "reply", e.text);
 	else
 		enter(op, SIGN);
 }
@@ -187,7 +199,7 @@ take_decision(struct op *op, const struct ipc_message *message)
 	struct msg_decision decision;
 
 	if (msg_decision_get(message->body, &decision) != 0) {
-		finish_retry(op, ERR_FORMAT, "read the authority's decision", "");
+		finish_retry(op, ERR_FORMAT, steps[op->state].name, "the decision is malformed");
 		return;
 	}
 	switch (decision.status) {
@@ -197,18 +209,16 @@ take_decision(struct op *op, const struct ipc_message *message)
 		reply(op, &decision);
 		break;
 	case STATUS_RETRY:
-		finish_retry(op, ERR_BUSY, "ask the authority", decision.text);
+		finish_retry(op, ERR_BUSY, steps[op->state].name, decision.text);
 		break;
 	case STATUS_NONE:
-		if (op->state != LOOKUP)
-			finish_retry(op, ERR_FORMAT, "ask the authority", "no decision");
-		else if (op->request->message_type == NET_SCEP_CERT_POLL)
-			refuse(op, SCEP_BAD_CERT_ID, "poll for an unknown transaction"); /* RFC 8894 4.4 */
-		else
+		if (op->state == LOOKUP)
 			enter(op, UNWRAP);
+		else
+			finish_retry(op, ERR_FORMAT, "enroll", "the authority did not decide");
 		break;
 	default:
-		finish_retry(op, ERR_FORMAT, "ask the authority", "unknown status");
+		finish_retry(op, ERR_FORMAT, steps[op->state].name, "unknown status");
 		break;
 	}
 }
@@ -266,7 +276,7 @@ take_unwrapped(struct op *op, const struct ipc_message *message)
 	uint8_t *nonsense;
 
 	if (msg_unwrapped_get(message->body, &answer) != 0) {
-		finish_retry(op, ERR_FORMAT, "read the signer's answer", "");
+		finish_retry(op, ERR_FORMAT, steps[op->state].name, "the signer's answer is malformed");
 		return;
 	}
 	if (answer.code != 0 || answer.key.len != op->request->key_size) {
@@ -284,7 +294,7 @@ take_unwrapped(struct op *op, const struct ipc_message *message)
 			memset(nonsense, 0, op->request->content.len);
 	}
 	if (buf_status(&op->csr) != 0)
-		finish_retry(op, buf_status(&op->csr), "decrypt the content", "");
+		finish_retry(op, buf_status(&op->csr), "decrypt", "");
 	else
 		enter(op, DECIDE);
 }
@@ -328,32 +338,25 @@ take_signature(struct op *op, const struct ipc_message *message)
 
 	buf_init(&out, REPLY_MAX);
 	if (msg_signature_get(message->body, &answer) != 0) {
-		finish_retry(op, ERR_FORMAT, "read the signer's answer", "");
+		finish_retry(op, ERR_FORMAT, steps[op->state].name, "the signer's answer is malformed");
 		return;
 	}
 	if (answer.code != 0) {
-		finish_retry(op, (int)answer.code, "sign the reply", answer.text);
+		finish_retry(op, (int)answer.code, steps[op->state].name, answer.text);
 		return;
 	}
 	rc = net_scep_reply_finish(op->reply, answer.signature, &out, &e);
 	if (rc != 0)
-		finish_retry(op, rc, "finish the reply", e.text);
+		finish_retry(op, rc, "reply", e.text);
 	else
 		finish_reply(op, buf_bytes(&out));
 }
 
-/* Who is asked in a state, with what, and who takes which answer; the answer's function enters the next state. */
-static const struct step {
-	const char *name;
-	enum role peer;
-	int (*send)(struct op *op, int timeout_ms);
-	uint16_t answer;
-	void (*take)(struct op *op, const struct ipc_message *message);
-} steps[STATE_COUNT] = {
-	[LOOKUP] = {"look the transaction up", ROLE_AUTHORITY, send_lookup, MSG_DECISION, take_decision},
-	[UNWRAP] = {"unwrap the content key", ROLE_SIGNER, send_unwrap, MSG_UNWRAPPED, take_unwrapped},
-	[DECIDE] = {"ask for a certificate", ROLE_AUTHORITY, send_enroll, MSG_DECISION, take_decision},
-	[SIGN] = {"sign the reply", ROLE_SIGNER, send_sign, MSG_SIGNATURE, take_signature},
+static const struct step steps[STATE_COUNT] = {
+	[LOOKUP] = {"transaction", ROLE_AUTHORITY, send_lookup, MSG_DECISION, take_decision},
+	[UNWRAP] = {"unwrap", ROLE_SIGNER, send_unwrap, MSG_UNWRAPPED, take_unwrapped},
+	[DECIDE] = {"enroll", ROLE_AUTHORITY, send_enroll, MSG_DECISION, take_decision},
+	[SIGN] = {"sign", ROLE_SIGNER, send_sign, MSG_SIGNATURE, take_signature},
 };
 
 static void
@@ -402,7 +405,7 @@ begin(struct op *op, struct bytes message)
 		return;
 	}
 	if (rc != 0) {
-		finish_retry(op, rc, "parse the message", e.text);
+		finish_retry(op, rc, "parse", e.text);
 		return;
 	}
 	if (op->request->fail_info != NET_SCEP_GOOD) {
@@ -410,9 +413,6 @@ begin(struct op *op, struct bytes message)
 		return;
 	}
 	switch (op->request->message_type) {
-	case NET_SCEP_CERT_POLL:
-		enter(op, LOOKUP);
-		break;
 	case NET_SCEP_PKCS_REQ:
 	case NET_SCEP_RENEWAL_REQ:
 		if (op->request->recipient_count == 0)
@@ -437,7 +437,8 @@ net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *pee
 	if (set->count < (unsigned)set->conf.front_requests_in_flight)
 		op = calloc(1, sizeof(*op));
 	if (op == NULL) {
-		log_event(SCEP_RETRY, peer, "-", "begin", err_name(ERR_BUSY), "", busy.retry_after_s, 0ll);
+		log_event(SCEP_RETRY, peer, "-", "begin", log_text(err_name(ERR_BUSY)),
+			  log_text("front.requests_in_flight"), busy.retry_after_s, 0ll);
 		fn(&busy, arg);
 		return;
 	}

@@ -66,7 +66,8 @@ start_listeners(struct net_serve *serve)
 		if (serve->listeners[i].fd < 0 || !serve->is_started || (is_tls && !serve->has_tls))
 			continue;
 		if (net_http_listen(serve->http, serve->listeners[i].fd, is_tls, &e) != 0) {
-			log_event(FAILURE, "start a listener", err_name(e.code), e.detail, log_text(e.text));
+			log_event(FAILURE, log_text("start a listener"), log_text(err_name(e.code)), e.detail,
+				  log_text(e.text));
 			close(serve->listeners[i].fd);
 		}
 		serve->listeners[i].fd = -1;
@@ -77,7 +78,7 @@ void
 net_serve_listen(struct net_serve *serve, int kind, int fd)
 {
 	if (serve->listener_count == LISTENERS_MAX || (kind != LISTEN_HTTP && kind != LISTEN_HTTPS)) {
-		log_event(FAILURE, "take a listener", err_name(ERR_LIMIT), (unsigned)kind, "");
+		log_event(FAILURE, log_text("take a listener"), log_text(err_name(ERR_LIMIT)), (unsigned)kind, "");
 		close(fd);
 		return;
 	}
@@ -164,7 +165,7 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 	else if (message->type == MSG_CRL)
 		rc = take_crl(serve, message->body, &e);
 	if (rc != 0)
-		log_event(IDENTITY_REFUSED, serve->index, err_name(rc), log_text(e.text));
+		log_event(IDENTITY_REFUSED, serve->index, log_text(err_name(rc)), log_text(e.text));
 }
 
 /* ---- channels --------------------------------------------------------------------------------------------------- */
@@ -208,7 +209,7 @@ net_serve_peer(struct net_serve *serve, enum role peer, int fd)
 		rc = ipc_new(serve->loop, fd, ROLE_FRONT, peer, &handlers, channel);
 	}
 	if (rc != 0) {
-		log_event(FAILURE, "take a channel", err_name(rc), (unsigned)peer, "");
+		log_event(FAILURE, log_text("take a channel"), log_text(err_name(rc)), (unsigned)peer, "");
 		close(fd);
 		return;
 	}
@@ -249,7 +250,7 @@ net_serve_configure(struct net_serve *serve, const struct config *conf)
 	if (serve->keep != NULL)
 		net_tlskeep_configure(serve->keep, conf);
 	if (serve->identity != NULL && net_identity_configure(serve->identity, conf, &e) != 0)
-		log_event(IDENTITY_REFUSED, serve->index, err_name(e.code), log_text(e.text));
+		log_event(IDENTITY_REFUSED, serve->index, log_text(err_name(e.code)), log_text(e.text));
 }
 
 int

@@ -43,7 +43,7 @@ on_timer(void *arg)
 static void
 retry(struct net_tlskeep *keep, const struct err *e)
 {
-	log_event(TLS_CERTIFICATE_DELAYED, err_name(e->code), log_text(e->text), (long long)keep->retry_ms);
+	log_event(TLS_CERTIFICATE_DELAYED, log_text(err_name(e->code)), log_text(e->text), (long long)keep->retry_ms);
 	keep->is_due = true;
 	loop_timer_set(keep->timer, keep->retry_ms);
 	keep->retry_ms = keep->retry_ms * 2 < RETRY_MAX_MS ? keep->retry_ms * 2 : RETRY_MAX_MS;
