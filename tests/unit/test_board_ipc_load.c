@@ -111,9 +111,10 @@ TEST(a_peer_that_only_stops_reading_is_closed_too)
 	struct end signer = {.messages = 0};
 	int sock = open_bare(&signer);
 	struct msg_spki spki = {.code = 0};
-	uint8_t frame[17];
+	static uint8_t frame[16 + 150000];
 
-	frame[frame_build(frame, 1, MSG_PUBLIC_KEY, 0, 7)] = KEY_CA;
+	/* Several reads' worth, so that the end is noticed only after the last of them. */
+	(void)frame_build(frame, sizeof(frame) - 16, MSG_SIGN, 0, 7);
 	CHECK_INT(write(sock, frame, sizeof(frame)), sizeof(frame));
 	CHECK_INT(shutdown(sock, SHUT_RD), 0);
 	CHECK_INT(msg_spki_send(signer.ipc, 7, &spki), ERR_CLOSED);
