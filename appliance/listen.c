@@ -122,8 +122,8 @@ bind_failed(const struct address *address, struct err *e)
 }
 
 /*
- * Sockets with SO_REUSEPORT would share the port with another chanceryd's without a word.  A socket without it finds out
- * whether somebody listens; between the two nobody else with our user id is expected.
+ * Sockets with SO_REUSEPORT would share the port with another chanceryd's without a word.  A socket without it finds
+ * out whether somebody listens; between the two nobody else with our user id is expected.
  */
 static int
 check_unused(const struct address *address, struct err *e)

@@ -1,9 +1,9 @@
 /*
  * appliance/listen - the sockets that the parent binds for the roles
  *
- * The parent keeps them open, so that peers wait in the kernel while a role is started again, and no role needs the right
- * to bind a port.  Each of front's loops gets a socket of its own for each address (SO_REUSEPORT), between which the
- * kernel distributes the connections.
+ * The parent keeps them open, so that peers wait in the kernel while a role is started again, and no role needs the
+ * right to bind a port.  Each of front's loops gets a socket of its own for each address (SO_REUSEPORT), between
+ * which the kernel distributes the connections.
  *
  * Threads:  the parent's main thread.
  */
@@ -26,8 +26,8 @@ struct app_listeners {
 };
 
 /*
- * Binds what the configuration lists, and paths.run/control.  A second chanceryd on the same paths.run or the same ports is
- * refused.  Fails with ERR_IO and names the address; what was bound then is closed by app_listen_close().
+ * Binds what the configuration lists, and paths.run/control.  A second chanceryd on the same paths.run or the same
+ * ports is refused.  Fails with ERR_IO and names the address; what was bound then is closed by app_listen_close().
  */
 MUST_CHECK int app_listen_open(const struct config *conf, struct app_listeners *listeners, struct err *e);
 

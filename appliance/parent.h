@@ -1,9 +1,9 @@
 /*
- * appliance/parent - the parent's part of the running appliance: its roles, what they are given, and who may talk to whom
+ * appliance/parent - the roles that the parent keeps running, what they are given, and who may talk to whom
  *
- * Links between front and authority are made when both run, links to the signer when it reports that it works; so whoever
- * needs the signer while it is away finds no channel and fails at once instead of waiting.  A role that is started again
- * gets new links, and the other roles keep theirs among each other.
+ * Links between front and authority are made when both run, links to the signer when it reports that it works; so
+ * whoever needs the signer while it is away finds no channel and fails at once instead of waiting.  A role that is
+ * started again gets new links, and the other roles keep theirs among each other.
  *
  * Threads:  the main thread.
  */
@@ -16,7 +16,10 @@
 #include "board/base/secret.h"
 #include "board/config.h"
 
-/* What is ready before the first role starts.  Borrowed by app_parent_run(), which changes config and pin at a reload. */
+/*
+ * What is ready before the first role starts.  Borrowed by app_parent_run(), which changes config and pin at a
+ * reload.
+ */
 struct app_parent_setup {
 	const char *config_path;
 	struct config config;
@@ -28,7 +31,10 @@ struct app_parent_setup {
 
 enum { APP_PIN_MAX = 255, APP_CHALLENGE_MAX = 255 };
 
-/* Starts the roles and keeps them running until SIGTERM or SIGINT.  Returns the exit status; e says why the start failed. */
+/*
+ * Starts the roles and keeps them running until SIGTERM or SIGINT.  Returns the exit status; e says why the start
+ * failed.
+ */
 int app_parent_run(struct app_parent_setup *setup, struct err *e);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * board/config - the run-time settings as one plain value
  *
- * The parent reads the file and sends struct config to the roles as it is, so every room can see its settings and none
- * but the parent parses anything.  config.def has the settings; this header only turns them into a struct.
+ * The parent reads the file and sends struct config to the roles as it is, so every room can see its settings and
+ * none but the parent parses anything.  config.def has the settings; this header only turns them into a struct.
  *
  * Threads:  any; a struct config is not changed once it is in force.
  */
@@ -30,9 +30,10 @@ struct config {
 void config_default(struct config *conf);
 
 /*
- * Reads a libconfig file over the defaults.  Unknown groups and settings, wrong types, values outside their range, and
- * contradictions between settings fail with ERR_CONFIG, and e says "FILE:LINE: group.key: what is allowed"; ERR_IO when the
- * file cannot be read.  *ret_conf is untouched on failure.  (Not "config_read": libconfig has a function of that name.)
+ * Reads a libconfig file over the defaults.  Unknown groups and settings, wrong types, values outside their range,
+ * and contradictions between settings fail with ERR_CONFIG, and e says "FILE:LINE: group.key: what is allowed";
+ * ERR_IO when the file cannot be read.  *ret_conf is untouched on failure.  (Not "config_read": libconfig has a
+ * function of that name.)
  */
 MUST_CHECK int config_load(const char *path, struct config *ret_conf, struct err *e);
 
@@ -46,8 +47,8 @@ void config_print(const struct config *conf, FILE *out);
 void config_print_man(FILE *out);
 
 /*
- * Takes what may change at a reload from next into conf.  Settings that need a restart keep their value, and each that
- * differs is given to changed("group.key", arg).
+ * Takes what may change at a reload from next into conf.  Settings that need a restart keep their value, and each
+ * that differs is given to changed("group.key", arg).
  */
 void config_reload(struct config *conf, const struct config *next, void (*changed)(const char *setting, void *arg),
                    void *arg);

@@ -207,7 +207,7 @@ parse_port(const char *text, in_port_t *ret_port)
 }
 
 int
-config_check_address(const char *word, size_t len, struct sockaddr_storage *ret_address, socklen_t *ret_len)
+config_check_address(const char *word, size_t len, struct sockaddr_storage *ret, socklen_t *ret_len)
 {
 	char text[ADDRESS_MAX];
 	char *colon;
@@ -227,13 +227,13 @@ config_check_address(const char *word, size_t len, struct sockaddr_storage *ret_
 		colon[-1] = '\0';
 		if (inet_pton(AF_INET6, text + 1, &v6.sin6_addr) != 1)
 			return ERR_CONFIG;
-		memcpy(ret_address, &v6, sizeof(v6));
+		memcpy(ret, &v6, sizeof(v6));
 		*ret_len = sizeof(v6);
 		return 0;
 	}
 	if (inet_pton(AF_INET, text, &v4.sin_addr) != 1)
 		return ERR_CONFIG;
-	memcpy(ret_address, &v4, sizeof(v4));
+	memcpy(ret, &v4, sizeof(v4));
 	*ret_len = sizeof(v4);
 	return 0;
 }

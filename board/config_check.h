@@ -16,26 +16,27 @@
 #include "board/config.h"
 
 /*
- * Looks at one text setting ("group.key").  True when it is allowed; else what is allowed stands in why, as the end of
- * a sentence that names the setting.
+ * Looks at one text setting ("group.key").  True when it is allowed; else what is allowed stands in why, as the end
+ * of a sentence that names the setting.
  */
 bool config_check_text(const char *setting, const char *value, char *why, size_t size);
 
 /*
- * Looks for settings that contradict each other.  NULL when there are none, else the setting to name, and *ret_other is
- * the one that it contradicts; why as above.
+ * Looks for settings that contradict each other.  NULL when there are none, else the setting to name, and *ret_other
+ * is the one that it contradicts; why as above.
  */
 const char *config_check_whole(const struct config *conf, const char **ret_other, char *why, size_t size);
 
 /*
- * Looks for what libconfig would read without a word but not as it is meant: "@include", which leads to a file that nobody
- * checked, and whole numbers beyond int, which lose their upper bits.  NULL when there is nothing, else what is wrong in
- * which line.
+ * Looks for what libconfig would read without a word but not as it is meant: "@include", which leads to a file that
+ * nobody checked, and whole numbers beyond int, which lose their upper bits.  NULL when there is nothing, else what
+ * is wrong in which line.
  */
 const char *config_check_source(const char *text, unsigned *ret_line);
 
 /*
- * The next word of a list that is separated by blanks: *list moves behind it, *ret_len is its length.  NULL at the end.
+ * The next word of a list that is separated by blanks: *list moves behind it, *ret_len is its length.  NULL at the
+ * end.
  */
 const char *config_check_word(const char **list, size_t *ret_len);
 
@@ -43,7 +44,6 @@ const char *config_check_word(const char **list, size_t *ret_len);
  * An address as front.http and front.https list them, "ADDRESS:PORT" with an IPv6 address in brackets.  Names are not
  * looked up.  Port 0 is any free one.  Fails with ERR_CONFIG.
  */
-MUST_CHECK int
-config_check_address(const char *word, size_t len, struct sockaddr_storage *ret_address, socklen_t *ret_len);
+MUST_CHECK int config_check_address(const char *word, size_t len, struct sockaddr_storage *ret, socklen_t *ret_len);
 
 #endif

@@ -9,8 +9,8 @@
 #include "board/base/cleanup.h"
 
 /*
- * Sends lines such as "READY=1\nSTATUS=…" to the socket that NOTIFY_SOCKET names; a leading '@' means an abstract one.
- * Does nothing when there is none, and says nothing about failures: nobody could act on them.
+ * Sends lines such as "READY=1\nSTATUS=…" to the socket that NOTIFY_SOCKET names; a leading '@' means an abstract
+ * one.  Does nothing when there is none, and says nothing about failures: nobody could act on them.
  */
 void notify_send(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

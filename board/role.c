@@ -25,6 +25,7 @@ static struct {
 	struct ipc *parent;
 	struct config config[2]; /* the one in force and the one before, which the role may still be comparing */
 	unsigned config_count;
+	bool start_wanted;
 	bool started;
 	bool exiting;
 	int status;
@@ -163,10 +164,11 @@ take_ca_chain(struct bytes body)
 static int
 take_start(void)
 {
-	if (role.config_count == 0 || role.started)
+	if (role.config_count == 0 || role.started || role.start_wanted)
 		return ERR_STAGE;
-	role.started = true;
-	role.to.on_start(role.to.arg);
+	/* Starting opens files and tokens, which no callback of a loop may do: role_run() does it between two runs. */
+	role.start_wanted = true;
+	loop_stop(role.loop);
 	return 0;
 }
 
@@ -309,8 +311,14 @@ role_run(enum role self, const struct role_functions *functions)
 		log_event(FAILURE, "role start", err_name(ERR_IO), (unsigned)errno, log_text(strerror(errno)));
 		return 1;
 	}
-	if (!role.exiting)
+	while (!role.exiting) {
 		loop_run(role.loop);
+		if (role.start_wanted && !role.exiting) {
+			role.start_wanted = false;
+			role.started = true;
+			role.to.on_start(role.to.arg);
+		}
+	}
 	last_words();
 	ipc_free(role.parent);
 	role.parent = NULL;

@@ -142,7 +142,7 @@ watch_pipe(struct loop *loop, struct rolelog *log)
 }
 
 int
-rolelog_new(struct loop *loop, const char *name, struct rolelog **ret_log, int *ret_write_fd, struct err *e)
+rolelog_new(struct loop *loop, const char *name, struct rolelog **ret_log, int *ret_fd, struct err *e)
 {
 	struct rolelog *log = calloc(1, sizeof(*log));
 	int fds[2];
@@ -162,7 +162,7 @@ rolelog_new(struct loop *loop, const char *name, struct rolelog **ret_log, int *
 		return err_set(e, ERR_NOMEM, 0, "log of %s", name);
 	}
 	*ret_log = log;
-	*ret_write_fd = fds[1];
+	*ret_fd = fds[1];
 	return 0;
 }
 

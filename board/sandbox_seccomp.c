@@ -41,11 +41,11 @@ struct allowed {
 /*
  * Every role.
  *
- * Missing on purpose: open, exec, fork, kill of others, ptrace, socket, connect, bind, listen, mount, bpf, io_uring, keyctl,
- * userfaultfd, and everything about namespaces and modules.
+ * Missing on purpose: open, exec, fork, kill of others, ptrace, socket, connect, bind, listen, mount, bpf, io_uring,
+ * keyctl, userfaultfd, and everything about namespaces and modules.
  */
 static const struct allowed common[] = {
-	/* Threads and locks of glibc; clone() makes threads only (see CLONE_THREAD below), rseq and robust lists are theirs. */
+	/* Threads and locks of glibc; the flags make sure that clone() makes threads only. */
 	ANY(futex),
 	ANY(set_robust_list),
 	ANY(rseq),
@@ -56,7 +56,7 @@ static const struct allowed common[] = {
 	ANY(getpid),
 	IS(prctl, 0, PR_SET_NAME),
 	WHEN(clone, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND),
-	/* Memory; secrets are locked and left out of dumps.  Nothing becomes executable, so no injected code either. */
+	/* Memory; secrets are locked and left out of dumps.  What maps it comes below. */
 	ANY(brk),
 	ANY(munmap),
 	ANY(mremap),
@@ -132,9 +132,9 @@ static const struct allowed front[] = {
 };
 
 /*
- * The authority keeps the store: SQLite opens its journal when it needs one, locks with fcntl(), maps the index of the
- * write-ahead log, syncs, and removes.  It takes console connections from a listener that the parent bound, and asks who
- * is behind them (getsockopt).
+ * The authority keeps the store: SQLite opens its journal when it needs one, locks with fcntl(), maps the index of
+ * the write-ahead log, syncs, and removes.  It takes console connections from a listener that the parent bound, and
+ * asks who is behind them (getsockopt).
  */
 static const struct allowed files[] = {
 	ANY(openat),
@@ -259,8 +259,8 @@ add_group(scmp_filter_ctx filter, const struct group *group)
 }
 
 /*
- * Calls that fail instead of ending the process, because libraries make them and do without.  clone3() hides its flags
- * from a filter, so glibc is to use clone(), and so on.
+ * Calls that fail instead of ending the process, because libraries make them and do without.  clone3() hides its
+ * flags from a filter, so glibc is to use clone(), and so on.
  */
 static int
 add_refused(scmp_filter_ctx filter, enum role role)

@@ -64,7 +64,7 @@ struct spawn {
 	struct rolelog *log;
 };
 
-/* ---- the child, between fork and exec: async-signal-safe calls only ------------------------------------------------ */
+/* ---- the child, between fork and exec: async-signal-safe calls only ---------------------------------------------- */
 
 static void
 child_fail(const char *step)
@@ -153,7 +153,7 @@ static void __attribute__((noreturn)) child_run(struct spawn *s, int control_fd,
 	_exit(127);
 }
 
-/* ---- life of the process ------------------------------------------------------------------------------------------- */
+/* ---- life of the process ----------------------------------------------------------------------------------------- */
 
 static int start(struct spawn *s, struct err *e);
 
@@ -331,7 +331,7 @@ start(struct spawn *s, struct err *e)
 	return 0;
 }
 
-/* ---- what the header promises -------------------------------------------------------------------------------------- */
+/* ---- what the header promises ------------------------------------------------------------------------------------ */
 
 static int
 add_environment(struct spawn *s, const char *line)

@@ -2,9 +2,9 @@
  * board/spawn - starting roles and starting them again
  *
  * fork+exec with the role's own user id, no supplementary groups, resource limits, no new privileges, an empty
- * environment but for what is passed, and every descriptor closed except log (2) and control channel (3); 0 and 1 are
- * /dev/null.  A role that ends is started again after 100 ms, then twice as long each time up to 30 s; a minute of life
- * resets that.
+ * environment but for what is passed, and every descriptor closed except log (2) and control channel (3); 0 and 1
+ * are /dev/null.  A role that ends is started again after 100 ms, then twice as long each time up to 30 s; a minute
+ * of life resets that.
  *
  * Threads:  the parent's loop.
  */
@@ -37,8 +37,8 @@ struct spawn_program {
 };
 
 /* Prepares a role without starting it.  Strings are copied.  Fails with ERR_NOMEM. */
-MUST_CHECK int spawn_new(struct loop *loop, const struct spawn_program *program, const struct spawn_functions *functions,
-                         struct spawn **ret_spawn);
+MUST_CHECK int spawn_new(struct loop *loop, const struct spawn_program *program,
+                         const struct spawn_functions *functions, struct spawn **ret_spawn);
 
 /* Starts it now, calling on_started before it returns; nothing happens while it runs.  Fails with ERR_IO. */
 MUST_CHECK int spawn_start(struct spawn *spawn, struct err *e);

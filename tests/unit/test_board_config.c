@@ -1,4 +1,7 @@
-/* Settings: what is refused and how the refusal reads, ranges from both sides, reload, and that what is printed is read. */
+/*
+ * Settings: what is refused and how the refusal reads, ranges from both sides, reload, and that what is printed is
+ * read.
+ */
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>

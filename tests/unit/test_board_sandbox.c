@@ -38,7 +38,7 @@ confined(enum role role, int (*act)(void))
 		(void)setrlimit(RLIMIT_CORE, &none);
 		if (sandbox_enter(role, NULL) != 0)
 			_exit(NOT_AS_WANTED);
-		/* syscall(), because prctl() for this is not on the lists; ENOSYS for clone3 shows that one is in force. */
+		/* Asking with prctl() is not on the lists; that clone3 is unknown shows that one is in force. */
 		if (syscall(SYS_clone3, NULL, 0) != -1 || errno != ENOSYS)
 			_exit(UNCONFINED);
 		_exit(act());
