@@ -3,6 +3,7 @@
 #include <openssl/ec.h>
 #include <openssl/rsa.h>
 
+#include "board/base/der.h"
 #include "tests/lib/test.h"
 
 EVP_PKEY *
@@ -135,4 +136,61 @@ certs_sign(EVP_PKEY *key, const EVP_MD *md, struct bytes data)
 	assert_int_equal(EVP_DigestSign(ctx, out, &len, data.data, data.len), 1);
 	EVP_MD_CTX_free(ctx);
 	return (struct bytes){out, len};
+}
+
+static void
+algorithm_put(struct buf *b, const EVP_PKEY *key, const EVP_MD *md)
+{
+	X509_ALGOR *algorithm = X509_ALGOR_new();
+	unsigned char *der = NULL;
+	int type = EVP_PKEY_get_base_id(key), nid = type, len;
+
+	if (md != NULL)
+		assert_int_equal(OBJ_find_sigid_by_algs(&nid, EVP_MD_get_type(md), type), 1);
+	X509_ALGOR_set0(algorithm, OBJ_nid2obj(nid), type == EVP_PKEY_RSA ? V_ASN1_NULL : V_ASN1_UNDEF, NULL);
+	len = i2d_X509_ALGOR(algorithm, &der);
+	assert_true(len > 0);
+	buf_put_raw(b, der, (size_t)len);
+	OPENSSL_free(der);
+	X509_ALGOR_free(algorithm);
+}
+
+struct bytes
+certs_request(EVP_PKEY *key, const EVP_MD *md, struct bytes name, struct bytes attributes)
+{
+	AUTO_BUF info = {0}, out = {0};
+	struct bytes spki = certs_spki(key), signature, der;
+	size_t mark;
+
+	buf_init(&info, 100000);
+	buf_init(&out, 100000);
+	mark = der_open(&info, DER_SEQUENCE);
+	der_put_int(&info, 0);
+	der_put_raw(&info, name);
+	der_put_raw(&info, spki);
+	der_put(&info, DER_CONTEXT_CONSTRUCTED(0), attributes);
+	der_close(&info, mark);
+	signature = certs_sign(key, md, buf_bytes(&info));
+	mark = der_open(&out, DER_SEQUENCE);
+	der_put_raw(&out, buf_bytes(&info));
+	algorithm_put(&out, key, md);
+	der_put_bits(&out, signature);
+	der_close(&out, mark);
+	assert_int_equal(buf_status(&out), 0);
+	free((void *)signature.data);
+	free((void *)spki.data);
+	der.data = buf_take(&out, &der.len);
+	return der;
+}
+
+void
+certs_attribute(struct buf *b, struct bytes oid, uint8_t tag, struct bytes value)
+{
+	size_t attribute = der_open(b, DER_SEQUENCE), set;
+
+	der_put_oid(b, oid);
+	set = der_open(b, DER_SET);
+	der_put(b, tag, value);
+	der_close(b, set);
+	der_close(b, attribute);
 }

@@ -37,6 +37,14 @@ struct bytes certs_name(const char *cn); /* a Name of one CN */
 /* Signature over data, as it stands in a certificate; the caller frees data. */
 struct bytes certs_sign(EVP_PKEY *key, const EVP_MD *md, struct bytes data);
 
+/*
+ * DER of a request with this Name and these attributes, whatever they are, signed by key with md; the caller frees data.
+ */
+struct bytes certs_request(EVP_PKEY *key, const EVP_MD *md, struct bytes name, struct bytes attributes);
+
+/* Appends an attribute with one value of this tag and content. */
+void certs_attribute(struct buf *b, struct bytes oid, uint8_t tag, struct bytes value);
+
 /* A certificate without a signature yet, to be finished with X509_sign(); the caller frees. */
 X509 *certs_new(EVP_PKEY *key, const char *cn);
 
