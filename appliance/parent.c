@@ -289,8 +289,8 @@ on_exited(struct spawn *spawn, int wait_status, int64_t restart_ms, void *arg)
 		stop_next(part->parent);
 		return;
 	}
-	log_event(ROLE_EXITED, ipc_role_name(spawn_role(spawn)), 0, spawn_cause(wait_status, cause, sizeof(cause)),
-		  (long long)restart_ms);
+	log_event(ROLE_EXITED, ipc_role_name(spawn_role(spawn)), (int)part->pid,
+		  spawn_cause(wait_status, cause, sizeof(cause)), (long long)restart_ms);
 	tell_manager(part->parent);
 }
 
