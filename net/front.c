@@ -38,7 +38,8 @@ struct front_loop {
 struct front {
 	struct config conf;
 	struct net_limit *limit;
-	rlim_t files; /* descriptors that this process may have; asked once, before it is confined */
+	struct err warm_up; /* code 0: it went well */
+	rlim_t files;       /* descriptors that this process may have; asked once, before it is confined */
 	unsigned loop_count;
 	unsigned with_identity; /* these two belong to the main thread */
 	unsigned stopped;
@@ -248,11 +249,12 @@ static int
 first_config(struct front *front, struct err *e)
 {
 	struct rlimit files = {0};
-	int rc = net_tls_warm_up(e);
+	int rc;
 
-	tzset(); /* reads its file now; gmtime_r() would later, when files are out of reach */
-	if (rc != 0)
-		return rc;
+	if (front->warm_up.code != 0) {
+		*e = front->warm_up;
+		return e->code;
+	}
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0)
 		return err_set(e, ERR_IO, 0, "ask how many files may be open");
 	front->files = files.rlim_cur;
@@ -346,7 +348,13 @@ main(void)
 		.on_stop = on_stop,
 		.arg = &front,
 	};
-	int status = role_run(ROLE_FRONT, &functions);
+	int status;
+
+	/* What libraries read from files at their first use, before the loop runs and long before files are out of reach. */
+	tzset();
+	if (net_tls_warm_up(&front.warm_up) != 0 && front.warm_up.code == 0)
+		front.warm_up.code = ERR_CRYPTO;
+	status = role_run(ROLE_FRONT, &functions);
 
 	end_loops(&front);
 	return status;

@@ -13,7 +13,7 @@ enum {
 	ANSWER_MS = 15000,
 	RETRY_MIN_MS = 500,
 	RETRY_MAX_MS = 60000,
-	LIFE_MIN_S = 30, /* a certificate that ends sooner is not renewed more often than this */
+	LIFE_MIN_S = 3, /* however short a certificate's life is, it is not renewed all the time */
 };
 
 struct net_tlskeep {
