@@ -260,6 +260,16 @@ follow_parent(void)
 #endif
 #endif
 
+/* Started by descriptor (board/spawn.c), a process would be called like its number in ps(1). */
+static void
+name_process(void)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "chancery-%s", ipc_role_name(role.self));
+	(void)prctl(PR_SET_NAME, name);
+}
+
 /* No core dump, no ptrace by the same user, no set-user-id program. */
 static bool
 harden(void)
@@ -306,6 +316,7 @@ role_run(enum role self, const struct role_functions *functions)
 		fprintf(stderr, "chancery-%s is started by chanceryd, not by hand\n", ipc_role_name(self));
 		return 2;
 	}
+	name_process();
 	signal(SIGPIPE, SIG_IGN);
 	if (!harden() || !follow_parent() || open_parent() != 0) {
 		log_event(FAILURE, "role start", err_name(ERR_IO), (unsigned)errno, log_text(strerror(errno)));

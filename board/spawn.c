@@ -108,6 +108,20 @@ child_descriptors(int control_fd, int log_fd)
 		child_fail("descriptors\n");
 }
 
+/*
+ * The program, opened while we are still root: its directory need not be open to the role's user id.  It gets a number
+ * that close-on-exec takes away again.
+ */
+static int
+child_program(const char *path)
+{
+	int fd = open(path, O_PATH | O_CLOEXEC);
+
+	if (fd < 0)
+		child_fail("the program cannot be opened\n");
+	return fd;
+}
+
 /* Without root it can only stay who it is, which the check at the end finds out. */
 static void
 child_identity(uid_t uid)
@@ -135,6 +149,7 @@ child_signals(void)
 static void __attribute__((noreturn)) child_run(struct spawn *s, int control_fd, int log_fd, char *const *environment)
 {
 	char *arguments[] = {s->path, NULL};
+	int program;
 
 	child_descriptors(control_fd, log_fd);
 	child_signals();
@@ -144,11 +159,12 @@ static void __attribute__((noreturn)) child_run(struct spawn *s, int control_fd,
 	child_limits(s->open_files);
 	if (chdir("/") != 0)
 		child_fail("root directory\n");
+	program = child_program(s->path);
 	child_identity(s->uid);
 	/* After the change of user, which clears it. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		child_fail("process control\n");
-	execve(s->path, arguments, environment);
+	execveat(program, "", arguments, environment, AT_EMPTY_PATH);
 	child_fail("the program cannot be executed\n");
 	_exit(127);
 }

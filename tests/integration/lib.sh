@@ -117,6 +117,24 @@ wait_until()
 	done
 }
 
+healthy()
+{
+	curl -fs -m 5 -o /dev/null "http://127.0.0.1:$HTTP/health"
+}
+
+# The process id of a role (front, authority, signer); nothing while it does not run.
+role_pid()
+{
+	pgrep -P "$(cat "$dir/chanceryd.pid")" -f "/chancery-$1\$"
+}
+
+# role_replaced ROLE PID: the role runs, and not as that process
+role_replaced()
+{
+	local now
+	now=$(role_pid "$1") && [ "$now" != "$2" ]
+}
+
 http_code()
 {
 	curl -s -o /dev/null -w '%{http_code}' "$@"
@@ -130,6 +148,36 @@ ra_with()
 	for file in "$@"; do
 		openssl x509 -in "$file" -noout -ext keyUsage 2>/dev/null | grep -q "$usage" && echo "$file"
 	done | head -n 1
+}
+
+# Fetches the CA and RA certificates for enroll_device.
+device_setup()
+{
+	mkdir -p "$dir/device"
+	(cd "$dir/device" && pki --scepca --url "$SCEP_URL" --caout ca.pem --raout ra.pem --outform pem --force) \
+		>"$dir/scepca.log" 2>&1
+}
+
+# enroll_device NAME [CHALLENGE [OPTION…]]: $dir/device/NAME.pem is the certificate for a fresh key, or it fails
+enroll_device()
+{
+	local name=$1 challenge=${2:-}
+	shift $(($# < 2 ? $# : 2))
+	[ -n "$challenge" ] || challenge=$(challenge) || return 1
+	(
+		cd "$dir/device" || exit 1
+		[ -s "$name.key" ] || pki --gen --type rsa --size 2048 --outform pem >"$name.key" || exit 1
+		pki --scep --url "$SCEP_URL" --in "$name.key" --dn "CN=$name" --password "$challenge" \
+			--cacert-enc "$(ra_with 'Key Encipherment' ra*.pem)" \
+			--cacert-sig "$(ra_with 'Digital Signature' ra*.pem)" \
+			--cacert ca.pem "$@" --outform pem >"$name.new" || exit 1
+		mv "$name.new" "$name.pem"
+	)
+}
+
+serial_of()
+{
+	openssl x509 -in "$1" -noout -serial | sed 's/.*=//' | tr A-F a-f
 }
 
 # Splits a file of PEM certificates into PREFIX-1.pem, PREFIX-2.pem, …
