@@ -1,0 +1,59 @@
+/*
+ * tests/lib/tbs - structures to be signed, right ones and wrong ones
+ *
+ * Threads:  one.
+ */
+#ifndef TESTS_LIB_TBS_H
+#define TESTS_LIB_TBS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "board/base/buf.h"
+
+/* What a TBSCertificate says.  tbs_plan() gives an honest end entity, from which a test departs. */
+struct tbs_plan {
+	int version;         /* as encoded; 0: left out */
+	struct bytes serial; /* content of the INTEGER */
+	struct bytes algorithm;
+	struct bytes issuer;
+	struct bytes subject;
+	struct bytes spki;
+	int64_t not_before;
+	int64_t not_after;
+	bool ca;                       /* basicConstraints with CA:TRUE, else an empty one */
+	int key_usage;                 /* first octet of the bits */
+	struct bytes authority_key_id; /* empty: no extension */
+	struct bytes subject_key_id;   /* empty: no extension */
+	bool twice;                    /* keyUsage twice */
+};
+
+/* A certificate of one day from now, serial 0x4711; the other bytes are borrowed. */
+struct tbs_plan
+tbs_plan(struct bytes algorithm, struct bytes issuer, struct bytes subject, struct bytes spki, int64_t now);
+
+/* Appends the TBSCertificate. */
+void tbs_put(struct buf *out, const struct tbs_plan *plan);
+
+/* What a TBSCertList says: one entry, CRL number 1. */
+struct crl_plan {
+	int version; /* as encoded; 0: left out */
+	struct bytes algorithm;
+	struct bytes issuer;
+	int64_t this_update;
+	int64_t next_update; /* 0: left out */
+};
+
+/* Appends the TBSCertList. */
+void tbs_crl_put(struct buf *out, const struct crl_plan *plan);
+
+/* Appends a CertificationRequestInfo with this version. */
+void tbs_request_put(struct buf *out, unsigned version, struct bytes name, struct bytes spki);
+
+/* Appends the signed attributes of a SCEP message, without messageType if that is false. */
+void tbs_attributes_put(struct buf *out, bool message_type);
+
+/* Appends SEQUENCE { tbs, algorithm, BIT STRING signature }. */
+void tbs_join(struct buf *out, struct bytes tbs, struct bytes algorithm, struct bytes signature);
+
+#endif
