@@ -149,10 +149,12 @@ ipc_free(struct ipc *ipc)
 static bool
 frame_header(const struct ipc *ipc, struct ipc_frame *ret_frame, uint16_t *ret_zero)
 {
-	struct view v = {.next = ipc->in + ipc->in_start, .left = ipc->in_end - ipc->in_start};
+	struct view v;
 
-	if (v.left < IPC_HEADER)
+	/* First, because there is no memory at all before the first byte came. */
+	if (ipc->in_end - ipc->in_start < IPC_HEADER)
 		return false;
+	v = (struct view){.next = ipc->in + ipc->in_start, .left = ipc->in_end - ipc->in_start};
 	ret_frame->total = (size_t)IPC_HEADER + view_u32(&v);
 	ret_frame->type = view_u16(&v);
 	*ret_zero = view_u16(&v);
