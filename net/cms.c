@@ -7,6 +7,7 @@
 #include "board/base/der.h"
 #include "board/base/oid.h"
 #include "board/base/secret.h"
+#include "net/cms_asn1.h"
 
 enum {
 	KEY_MAX = 32,
@@ -25,6 +26,35 @@ net_cms_digest(enum digest digest, struct bytes v, uint8_t out[NET_CMS_DIGEST_MA
 	if (EVP_Digest(v.data, v.len, out, &len, net_cms_alg_digest(digest)->md, NULL) != 1)
 		return 0;
 	return len;
+}
+
+struct bytes
+net_cms_serial(const ASN1_INTEGER *number, uint8_t storage[NET_CMS_SERIAL_MAX])
+{
+	const struct bytes none = {NULL, 0};
+	unsigned char der[NET_CMS_SERIAL_MAX + 4], *p = der;
+	struct view v;
+	int len = i2d_ASN1_INTEGER(number, NULL);
+
+	if (len <= 0 || len > NET_CMS_SERIAL_MAX)
+		return none;
+	i2d_ASN1_INTEGER(number, &p);
+	if (der_whole((struct bytes){der, (size_t)len}, DER_INTEGER, &v) != 0)
+		return none;
+	memcpy(storage, v.next, v.left);
+	return (struct bytes){storage, v.left};
+}
+
+struct bytes
+net_cms_key_id(const struct x509 *cert)
+{
+	struct x509_extension extension;
+	struct view v;
+
+	if (x509_extension_find(&cert->tbs, OID_SUBJECT_KEY_ID, &extension) != 0 ||
+	    der_whole(extension.value, DER_OCTET_STRING, &v) != 0)
+		return (struct bytes){NULL, 0};
+	return (struct bytes){v.next, v.left};
 }
 
 /* Tells ctx how the signature was made. */

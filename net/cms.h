@@ -9,10 +9,19 @@
 #include "board/base/x509.h"
 #include "net/cms_alg.h"
 
-enum { NET_CMS_DIGEST_MAX = 64 };
+enum {
+	NET_CMS_DIGEST_MAX = 64,
+	NET_CMS_SERIAL_MAX = 64, /* 32 octets occur in the field (sscep, certmonger) */
+};
 
 /* The digest of v into out; returns its length, 0 when the cryptographic library failed. */
 size_t net_cms_digest(enum digest digest, struct bytes v, uint8_t out[NET_CMS_DIGEST_MAX]);
+
+/* Content octets of the INTEGER that number is, written to storage; empty when it is too long. */
+struct bytes net_cms_serial(const ASN1_INTEGER *number, uint8_t storage[NET_CMS_SERIAL_MAX]);
+
+/* Content of the subjectKeyIdentifier extension; empty when there is none. */
+struct bytes net_cms_key_id(const struct x509 *cert);
 
 /* Verifies an RSA signature over data.  Fails with ERR_ALG or ERR_VERIFY. */
 MUST_CHECK int net_cms_verify(EVP_PKEY *key, const struct net_cms_signature *how, struct bytes data,

@@ -167,7 +167,7 @@ static int
 hashes_read(struct view *v, enum digest *ret_digest, enum digest *ret_mgf_digest)
 {
 	struct view inner;
-	bool there;
+	bool there = false;
 	int rc;
 
 	*ret_digest = *ret_mgf_digest = DIGEST_SHA1;
@@ -188,7 +188,7 @@ label_read(struct view *v, struct bytes *ret_label)
 	struct view inner, rest;
 	struct der label;
 	struct bytes oid;
-	bool there;
+	bool there = false;
 	int rc = explicit_read(v, 2, &there, &inner);
 
 	if (rc != 0 || !there)
@@ -234,7 +234,7 @@ pss_read(struct bytes param, struct net_cms_signature *signature)
 {
 	struct der element;
 	struct view v, inner;
-	bool there;
+	bool there = false;
 	int trailer = PSS_TRAILER_DEFAULT, rc = der_whole(param, DER_SEQUENCE, &v);
 
 	signature->salt = PSS_SALT_DEFAULT;

@@ -26,7 +26,8 @@ enum net_cms_cipher_id {
 };
 
 /*
- * Both are fetched once: OpenSSL 3.0 looks algorithms up by name, under a lock, at every use of EVP_sha256() and the like.
+ * Both are fetched once: OpenSSL 3.0 looks algorithms up by name, under a lock, at every use of EVP_sha256() and the
+ * like.
  */
 struct net_cms_digest {
 	const char *name;

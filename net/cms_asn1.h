@@ -109,7 +109,10 @@ void net_cms_key_trans_free(struct net_cms_key_trans *recipient); /* as net_cms_
 /* How many elements list has; 0 for NULL. */
 size_t net_cms_count(const void *list);
 
-/* Appends the attributes in received order as the DER SET OF that was signed (RFC 5652 5.4).  Fails with ERR_NOMEM, ERR_LIMIT. */
+/*
+ * Appends the attributes in received order as the DER SET OF that was signed (RFC 5652 5.4).  Fails with ERR_NOMEM,
+ * ERR_LIMIT.
+ */
 MUST_CHECK int net_cms_attributes_put(const struct net_cms_signer *signer, struct buf *out);
 
 /* Does the object identifier have these content octets (board/base/oid.h)? */

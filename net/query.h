@@ -35,9 +35,9 @@ struct net_query {
 };
 
 /*
- * Splits the target of a request line, such as "/scep?operation=GetCACaps".  Names and the operation are compared without
- * regard to case, as NDES does; of a repeated name the first counts; unknown names are ignored.  Never fails: an odd
- * target gives NET_QUERY_NONE or NET_QUERY_OTHER.
+ * Splits the target of a request line, such as "/scep?operation=GetCACaps".  Names and the operation are compared
+ * without regard to case, as NDES does; of a repeated name the first counts; unknown names are ignored.  Never fails:
+ * an odd target gives NET_QUERY_NONE or NET_QUERY_OTHER.
  */
 void net_query_parse(struct bytes target, struct net_query *ret_query);
 

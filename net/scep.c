@@ -15,7 +15,6 @@ enum {
 	RSA_BITS_MIN = 2048,
 	RSA_BITS_MAX = 8192,
 	EXPONENT_BITS_MAX = 64, /* a longer one makes verifying as slow as signing */
-	SERIAL_MAX = 64,        /* 32 octets occur in the field (sscep, certmonger) */
 	WRAPPED_MAX = 1024,
 	LABEL_MAX = 256,
 	MESSAGE_TYPE_MAX = 255,
@@ -32,7 +31,7 @@ struct net_scep_store {
 	struct net_cms_message *message;
 	struct net_cms_envelope *envelope;
 	struct net_cms_key_trans *recipients[NET_SCEP_RECIPIENTS_MAX];
-	uint8_t serials[NET_SCEP_RECIPIENTS_MAX][SERIAL_MAX];
+	uint8_t serials[NET_SCEP_RECIPIENTS_MAX][NET_CMS_SERIAL_MAX];
 };
 
 /* What one parse looks at. */
@@ -80,17 +79,21 @@ net_scep_request_free(struct net_scep_request *request)
 static struct net_scep_request *
 request_new(void)
 {
-	AUTO_STRUCT(net_scep_request) request = calloc(1, sizeof(*request));
+	struct net_scep_request *request = calloc(1, sizeof(*request));
+	struct net_scep_store *store = calloc(1, sizeof(*store));
 
-	if (request == NULL)
+	if (request == NULL || store == NULL) {
+		free(request);
+		free(store);
 		return NULL;
+	}
 	request->fail_info = NET_SCEP_GOOD;
 	request->message_type = -1;
 	request->digest = DIGEST_SHA256;
 	request->cipher = NET_CMS_AES128_CBC;
 	request->key_size = net_cms_alg_cipher(request->cipher)->key_size;
-	request->store = calloc(1, sizeof(*request->store));
-	return request->store != NULL ? TAKE(request) : NULL;
+	request->store = store;
+	return request;
 }
 
 /* Text of whatever string type; empty for other types. */
@@ -198,45 +201,14 @@ attributes_read(struct parse *p)
 	}
 }
 
-/* Content octets of the INTEGER that number is, in storage; empty when it is too long. */
-static struct bytes
-serial_of(const ASN1_INTEGER *number, uint8_t storage[SERIAL_MAX])
-{
-	const struct bytes none = {NULL, 0};
-	unsigned char der[SERIAL_MAX + 4], *p = der;
-	struct view v;
-	int len = i2d_ASN1_INTEGER(number, NULL);
-
-	if (len <= 0 || len > SERIAL_MAX)
-		return none;
-	i2d_ASN1_INTEGER(number, &p);
-	if (der_whole((struct bytes){der, (size_t)len}, DER_INTEGER, &v) != 0)
-		return none;
-	memcpy(storage, v.next, v.left);
-	return (struct bytes){storage, v.left};
-}
-
-/* Content of the subjectKeyIdentifier extension; empty when there is none. */
-static struct bytes
-key_id_of(const struct x509 *cert)
-{
-	struct x509_extension extension;
-	struct view v;
-
-	if (x509_extension_find(&cert->tbs, OID_SUBJECT_KEY_ID, &extension) != 0 ||
-	    der_whole(extension.value, DER_OCTET_STRING, &v) != 0)
-		return (struct bytes){NULL, 0};
-	return (struct bytes){v.next, v.left};
-}
-
 static bool
 is_cert_of(const struct net_cms_id *id, const struct x509 *cert)
 {
-	uint8_t storage[SERIAL_MAX];
+	uint8_t storage[NET_CMS_SERIAL_MAX];
 
 	if (id->type == NET_CMS_BY_KEY_ID)
-		return bytes_equal(net_cms_octets(id->d.key_id), key_id_of(cert));
-	return bytes_equal(serial_of(id->d.issuer_serial->serial, storage), cert->tbs.serial) &&
+		return bytes_equal(net_cms_octets(id->d.key_id), net_cms_key_id(cert));
+	return bytes_equal(net_cms_serial(id->d.issuer_serial->serial, storage), cert->tbs.serial) &&
 	       bytes_equal(net_cms_sequence(id->d.issuer_serial->issuer), cert->tbs.issuer);
 }
 
@@ -386,7 +358,8 @@ message_type_check(struct net_scep_request *request)
 
 /* One usable key-transport recipient.  Fails for what a signer could not unwrap. */
 static int
-recipient_read(const struct net_cms_key_trans *key_trans, uint8_t serial[SERIAL_MAX], struct net_scep_recipient *ret)
+recipient_read(const struct net_cms_key_trans *key_trans, uint8_t serial[NET_CMS_SERIAL_MAX],
+	       struct net_scep_recipient *ret)
 {
 	struct net_scep_recipient r = {0};
 	struct net_cms_transport transport;
@@ -404,7 +377,7 @@ recipient_read(const struct net_cms_key_trans *key_trans, uint8_t serial[SERIAL_
 		r.ski = net_cms_octets(key_trans->id->d.key_id);
 	} else {
 		r.issuer = net_cms_sequence(key_trans->id->d.issuer_serial->issuer);
-		r.serial = serial_of(key_trans->id->d.issuer_serial->serial, serial);
+		r.serial = net_cms_serial(key_trans->id->d.issuer_serial->serial, serial);
 	}
 	*ret = r;
 	return 0;
@@ -506,40 +479,54 @@ not_scep(struct bytes message, struct err *e)
 	return err_set(e, ERR_FORMAT, 0, "message is no CMS SignedData");
 }
 
+/* Decodes the message and finds its one signer; then the request says what is wrong with it. */
+static int
+request_parse(struct parse *p, struct bytes message, struct err *e)
+{
+	struct net_scep_store *store = p->request->store;
+	size_t count;
+
+	store->message = net_cms_message_parse(message);
+	if (store->message == NULL)
+		return not_scep(message, e);
+	p->body = store->message->body;
+	count = net_cms_count(p->body->signers);
+	if (count != 1)
+		return err_set(e, ERR_FORMAT, 0, "message has %zu signers", count);
+	p->signer = OPENSSL_sk_value(p->body->signers, 0);
+	count = net_cms_count(p->signer->attributes);
+	if (count == 0 || count > NET_SCEP_ATTRIBUTES_MAX)
+		return err_set(e, ERR_FORMAT, 0, "message has %zu signed attributes", count);
+	count = net_cms_count(p->body->certs);
+	if (count > NET_SCEP_CERTS_MAX)
+		return err_set(e, ERR_FORMAT, 0, "message has %zu certificates", count);
+	attributes_read(p);
+	request_check(p);
+	return 0;
+}
+
 int
 net_scep_parse(struct bytes message, const struct net_scep_policy *policy, struct net_scep_request **ret_request,
 	       struct err *e)
 {
-	AUTO_STRUCT(net_scep_request) request = request_new();
-	struct parse p = {.request = request, .policy = policy};
-	size_t count;
+	struct parse p = {.request = request_new(), .policy = policy};
+	int rc;
 
-	if (request == NULL)
+	if (p.request == NULL)
 		return err_set(e, ERR_NOMEM, 0, "parsing a message");
-	request->store->message = net_cms_message_parse(message);
-	if (request->store->message == NULL)
-		return not_scep(message, e);
-	p.body = request->store->message->body;
-	count = net_cms_count(p.body->signers);
-	if (count != 1)
-		return err_set(e, ERR_FORMAT, 0, "message has %zu signers", count);
-	p.signer = OPENSSL_sk_value(p.body->signers, 0);
-	count = net_cms_count(p.signer->attributes);
-	if (count == 0 || count > NET_SCEP_ATTRIBUTES_MAX)
-		return err_set(e, ERR_FORMAT, 0, "message has %zu signed attributes", count);
-	if (net_cms_count(p.body->certs) > NET_SCEP_CERTS_MAX)
-		return err_set(e, ERR_FORMAT, 0, "message has %zu certificates", net_cms_count(p.body->certs));
-	attributes_read(&p);
-	request_check(&p);
-	*ret_request = TAKE(request);
-	return 0;
+	rc = request_parse(&p, message, e);
+	if (rc != 0)
+		net_scep_request_free(p.request);
+	else
+		*ret_request = p.request;
+	return rc;
 }
 
 static bool
 is_recipient(const struct net_scep_recipient *recipient, const struct x509 *cert)
 {
 	if (recipient->issuer.len == 0)
-		return recipient->ski.len > 0 && bytes_equal(recipient->ski, key_id_of(cert));
+		return recipient->ski.len > 0 && bytes_equal(recipient->ski, net_cms_key_id(cert));
 	return bytes_equal(recipient->serial, cert->tbs.serial) && bytes_equal(recipient->issuer, cert->tbs.issuer);
 }
 

@@ -11,7 +11,8 @@
  *	net_scep_reply_finish()
  *
  * Threads:  any, one at a time for each object; no sockets, no waiting.
- * Owner:    a request and a reply own copies of all that they hold; every struct bytes in them lives as long as they do.
+ * Owner:    a request and a reply own copies of all that they hold; every struct bytes in them lives as long as they
+ *           do.
  */
 #ifndef NET_SCEP_H
 #define NET_SCEP_H
@@ -63,8 +64,9 @@ struct net_scep_recipient {
 
 struct net_scep_request {
 	/*
-	 * NET_SCEP_GOOD, or the SCEP_* of the signed CertRep FAILURE that is the only answer to this message; then only the
-	 * fields from message_type to sender_nonce, digest and cipher are sure to be set, as far as they could be read.
+	 * NET_SCEP_GOOD, or the SCEP_* of the signed CertRep FAILURE that is the only answer to this message; then only
+	 * the fields from message_type to sender_nonce, digest and cipher are sure to be set, as far as they could be
+	 * read.
 	 */
 	int fail_info;
 	char cause[ERR_TEXT_SIZE]; /* why, for the log; never for the peer */
@@ -108,8 +110,9 @@ MUST_CHECK int net_scep_recipient(const struct net_scep_request *request, const 
 				  const struct net_scep_recipient **ret_recipient, size_t *ret_cert, struct err *e);
 
 /*
- * Decrypts the content of a good request with the unwrapped key and appends it to out.  Every failure (padding, lengths)
- * is ERR_VERIFY with the same text, and padding is checked in constant time; ERR_LIMIT or ERR_NOMEM when out is full.
+ * Decrypts the content of a good request with the unwrapped key and appends it to out.  Every failure (padding,
+ * lengths) is ERR_VERIFY with the same text, and padding is checked in constant time; ERR_LIMIT or ERR_NOMEM when out
+ * is full.
  */
 MUST_CHECK int net_scep_open(const struct net_scep_request *request, struct bytes key, struct buf *out, struct err *e);
 
@@ -148,14 +151,14 @@ net_scep_reply_finish(const struct net_scep_reply *reply, struct bytes signature
 void net_scep_reply_free(struct net_scep_reply *reply);
 
 /*
- * Appends a degenerate SignedData with count DER certificates in this order, as for GetCACert (RFC 8894 3.4).  Fails with
- * ERR_LIMIT, ERR_NOMEM.
+ * Appends a degenerate SignedData with count DER certificates in this order, as for GetCACert (RFC 8894 3.4).  Fails
+ * with ERR_LIMIT, ERR_NOMEM.
  */
 MUST_CHECK int net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out);
 
 /*
- * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF.  blank_line adds an empty one, which makes strongSwan
- * 5.9.8 to 5.9.10 believe every capability (facts E.1).
+ * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF.  blank_line adds an empty one, which makes
+ * strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
  */
 void net_scep_capabilities(const struct net_scep_policy *policy, bool blank_line, struct buf *out);
 

@@ -171,7 +171,7 @@ der_compare(const void *a, const void *b)
 static void
 put_sorted_set(struct buf *out, const struct attributes *a)
 {
-	struct bytes sorted[ATTRIBUTES_MAX];
+	struct bytes sorted[ATTRIBUTES_MAX] = {{NULL, 0}};
 	size_t i, mark;
 
 	for (i = 0; i < a->count; i++)

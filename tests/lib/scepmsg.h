@@ -115,7 +115,7 @@ struct scepmsg_reply {
 /* A fresh RSA key; exponent 0 for 65537.  NULL on failure; the caller frees. */
 EVP_PKEY *scepmsg_rsa(int bits, unsigned long exponent);
 
-/* A self-signed certificate of key, CN=scepmsg, valid now, with subjectKeyIdentifier.  NULL on failure; caller frees. */
+/* A self-signed certificate of key, CN=scepmsg, valid now, with a key identifier.  NULL on failure; caller frees. */
 X509 *scepmsg_self_signed(EVP_PKEY *key);
 
 /* The same, valid from and until these offsets from now in seconds. */
