@@ -1,10 +1,10 @@
 /*
- * load - prepared requests against a running appliance, and what they took
+ * bench_load - prepared requests against a running appliance, and what they took
  *
  *	load enroll FILE ADDRESS PORT CONNECTIONS FIRST COUNT   sends COUNT messages of FILE, each once, from number FIRST on
  *	load get TARGET ADDRESS PORT SECONDS                    fetches TARGET again and again on one connection
  *
- * Prints one JSON object: {"done", "ok", "seconds", "per_s", "p50_ms", "p99_ms"}.  FILE is what prepare.c wrote.  Connections are kept
+ * Prints one JSON object: {"done", "ok", "seconds", "per_s", "p50_ms", "p99_ms"}.  FILE is what bench_prepare.c wrote.  Connections are kept
  * open (HTTP/1.1); each sends its next request when it has the answer to its last.
  */
 #include <arpa/inet.h>
