@@ -13,8 +13,8 @@
 #include "board/base/secret.h"
 
 /*
- * Reads the key file, or makes it (fsync, rename).  Blocks; before the loop runs.  Fails with ERR_CRYPTO, ERR_IO when it
- * does not hold a key, or as file_replace() and secret_read_file() do.
+ * Reads the key file, or makes it (fsync, rename).  Blocks; before the loop runs.  Fails with ERR_CRYPTO, ERR_IO when
+ * it does not hold a key, or as file_replace() and secret_read_file() do.
  */
 MUST_CHECK int app_challenge_key_open(const char *path, struct secret **ret_key, struct err *e);
 

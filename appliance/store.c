@@ -347,7 +347,7 @@ stop(struct app_store *store, struct worker *worker)
 static void
 release(struct app_store *store)
 {
-	for (int i = 0; i < WORKERS; i++) {
+	for (int i = WORKERS - 1; i >= 0; i--) {
 		struct worker *worker = &store->workers[i];
 
 		app_store_db_close(worker->db);

@@ -81,10 +81,7 @@ struct app_record {
  * crash before the certificate leaves its serial number on the CRL for ever, else until then.
  */
 enum app_store_op {
-	/*
-	 * in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, maybe
-	 * not_after
-	 */
+	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after */
 	APP_STORE_RESERVE,
 	APP_STORE_ISSUE,     /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
 	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
@@ -99,10 +96,7 @@ enum app_store_op {
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
 	APP_STORE_CRL_GET, /* → der number this_update next_update; ERR_UNKNOWN */
-	/*
-	 * Calls each() in the SCANNER's thread for every revoked certificate whose not_after > now - grace, then
-	 * done.
-	 */
+	/* In the SCANNER's thread, calls each() for every revoked certificate whose not_after > now - grace. */
 	APP_STORE_REVOKED,
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
@@ -173,10 +167,7 @@ typedef void (*app_store_intent_fn)(const uint8_t serial[APP_SERIAL_SIZE], const
 MUST_CHECK int app_store_open(struct loop *loop, const char *path, int cache_mib, int queue, app_store_intent_fn intent,
 			      void *arg, struct app_store **ret_store, struct err *e);
 
-/*
- * Answers what waits (ERR_CLOSED what has not begun), stops the threads, closes.  Not from a done function; NULL is
- * fine.
- */
+/* Answers what waits (ERR_CLOSED: what has not begun), ends the threads, closes.  Never from a done function. */
 void app_store_close(struct app_store *store);
 
 /*
@@ -193,7 +184,7 @@ void app_store_request_fini(struct app_store_request *request);
 const char *app_usage_name(enum app_usage usage);
 int app_usage_parse(const char *name); /* see app_usage_name() */
 
-/* "keyCompromise", … as RFC 5280 spells them, and back; -2 for other words. */
+/* "keyCompromise", … as RFC 5280 spells them, NULL for others; and back, -2 for other words. */
 const char *app_reason_name(int reason);
 int app_reason_parse(const char *name); /* see app_reason_name() */
 

@@ -129,7 +129,7 @@ static int
 reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	struct app_store_query q;
-	uint8_t hash[APP_STORE_TRANSACTION_HASH_SIZE];
+	uint8_t hash[APP_STORE_TXHASH_SIZE];
 	struct bytes transaction = {NULL, 0};
 	struct bytes challenge = {r->challenge_hash, sizeof(r->challenge_hash)};
 	int code;

@@ -9,7 +9,7 @@
 enum { LIST_DEFAULT = 100, LIST_MAX = 10000 };
 
 void
-app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_hash[APP_STORE_TRANSACTION_HASH_SIZE])
+app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_hash[APP_STORE_TXHASH_SIZE])
 {
 	uint8_t text[APP_TRANSACTION_MAX + APP_HASH_SIZE];
 	uint8_t hash[APP_HASH_SIZE];
@@ -19,7 +19,7 @@ app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_h
 	memcpy(text, r->transaction_id, len);
 	memcpy(text + len, r->key_hash, APP_HASH_SIZE);
 	x509_sha256((struct bytes){text, len + APP_HASH_SIZE}, hash);
-	memcpy(ret_hash, hash, APP_STORE_TRANSACTION_HASH_SIZE);
+	memcpy(ret_hash, hash, APP_STORE_TXHASH_SIZE);
 }
 
 static int64_t
@@ -78,7 +78,7 @@ int
 app_store_read_transaction(struct app_store_db *db, struct app_store_request *r, struct err *e)
 {
 	AUTO_QUERY q = app_store_query(db, APP_STMT_BY_TRANSACTION);
-	uint8_t hash[APP_STORE_TRANSACTION_HASH_SIZE];
+	uint8_t hash[APP_STORE_TXHASH_SIZE];
 	struct bytes want = {hash, sizeof(hash)};
 	int code;
 

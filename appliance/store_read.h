@@ -11,11 +11,10 @@
 #include "appliance/store_db.h"
 #include "appliance/store_writer.h"
 
-enum { APP_STORE_TRANSACTION_HASH_SIZE = 16 };
+enum { APP_STORE_TXHASH_SIZE = 16 };
 
 /* What the transaction columns hold: 16 bytes of SHA-256(transaction_id, key_hash), so the index stays in memory. */
-void
-app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_hash[APP_STORE_TRANSACTION_HASH_SIZE]);
+void app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_hash[APP_STORE_TXHASH_SIZE]);
 
 /*
  * The newest certificate of the request's transaction, into its records.  Fails with ERR_UNKNOWN, ERR_NOMEM,

@@ -260,6 +260,9 @@ TEST(the_files_are_the_owners_alone_and_have_one_user)
 	}
 	CHECK_INT(app_store_open(f.loop, f.path, 4, 16, NULL, NULL, &second, &e), ERR_STORE);
 	CHECK(strstr(e.text, "another process") != NULL);
+	close_store(&f);
+	snprintf(path, sizeof(path), "%s-wal", f.path);
+	CHECK(access(path, F_OK) != 0); /* all is in the one file that is backed up */
 	tear_down(&f);
 }
 
