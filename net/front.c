@@ -350,7 +350,7 @@ main(void)
 	};
 	int status;
 
-	/* What libraries read from files at their first use, before the loop runs and long before files are out of reach. */
+	/* What libraries read from files at their first use, while files are within reach. */
 	tzset();
 	if (net_tls_warm_up(&front.warm_up) != 0 && front.warm_up.code == 0)
 		front.warm_up.code = ERR_CRYPTO;

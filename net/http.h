@@ -2,15 +2,15 @@
  * net/http - HTTP listeners of one loop: limits, deadlines, requests to a handler, answers to peers
  *
  * Wraps libevent's evhttp.  A connection is counted when it is accepted (net/limit.h) and has a deadline from then on:
- * idle_s to deliver a request completely, which ends drip-feeding peers and unfinished TLS handshakes as well, then none
- * while the handler works, answer_s to read the answer, and idle_s again.
+ * idle_s to deliver a request completely, which ends drip-feeding peers and unfinished TLS handshakes as well, then
+ * none while the handler works, answer_s to read the answer, and idle_s again.
  *
  * What never reaches the handler: methods other than GET, HEAD and POST (405), a URL or query that is too long (414), a
  * body that is too long (413), what is not HTTP (400).
  *
  * Threads:  the loop's thread alone.
- * Owner:    a request belongs to the handler until it answers; it outlives its connection when the peer goes away first,
- *           and then the answer goes nowhere.
+ * Owner:    a request belongs to the handler until it answers; it outlives its connection when the peer goes away
+ *           first, and then the answer goes nowhere.
  */
 #ifndef NET_HTTP_H
 #define NET_HTTP_H
@@ -63,8 +63,8 @@ void net_http_free(struct net_http *http);
 void net_http_configure(struct net_http *http, const struct config *conf);
 
 /*
- * Takes over a bound socket on success and accepts from it; with is_tls only after net_http_set_tls().  Fails with ERR_IO
- * or ERR_NOMEM.
+ * Takes over a bound socket on success and accepts from it; with is_tls only after net_http_set_tls().  Fails with
+ * ERR_IO or ERR_NOMEM.
  */
 MUST_CHECK int net_http_listen(struct net_http *http, int fd, bool is_tls, struct err *e);
 

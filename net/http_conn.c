@@ -197,8 +197,11 @@ conn_attach(struct net_http_conn *conn)
 static void
 bury(struct net_http *http)
 {
-	while (!list_empty(&http->graves)) {
-		struct net_http_conn *conn = list_entry(http->graves.next, struct net_http_conn, link);
+	struct list *pos;
+	struct list *next;
+
+	list_each (pos, next, &http->graves) {
+		struct net_http_conn *conn = list_entry(pos, struct net_http_conn, link);
 
 		evhttp_request_free(conn->sending);
 		conn_free(conn);
@@ -211,9 +214,11 @@ net_http_conn_tidy(int fd, short what, void *arg)
 	struct net_http *http = arg;
 	int64_t start_us = clock_mono_us();
 	bool was_paused = http->fresh_count >= FRESH_MAX;
+	struct list *pos;
+	struct list *next;
 
-	while (!list_empty(&http->fresh))
-		conn_attach(list_entry(http->fresh.next, struct net_http_conn, link));
+	list_each (pos, next, &http->fresh)
+		conn_attach(list_entry(pos, struct net_http_conn, link));
 	bury(http);
 	if (was_paused && !http->is_stopping)
 		net_http_conn_accept_more(http, true);

@@ -3,9 +3,10 @@
  *
  * The half of net/http that deals with sockets; for net/http.c alone, which deals with requests.
  *
- * evhttp has no hook for a new connection but the one that makes its bufferevent, when neither socket nor connection is
- * known yet.  So a connection starts in the list "fresh" with a reference to its bufferevent; as soon as the callback
- * that accepts has returned, net_http_conn_tidy() asks the bufferevent for both, and counts the connection or closes it.
+ * evhttp has no hook for a new connection but the one that makes its bufferevent, when neither socket nor connection
+ * is known yet.  So a connection starts in the list "fresh" with a reference to its bufferevent; as soon as the
+ * callback that accepts has returned, net_http_conn_tidy() asks the bufferevent for both, and counts the connection or
+ * closes it.
  *
  * Threads:  the loop's thread alone.
  */

@@ -54,12 +54,39 @@ net_identity_configure(struct net_identity *identity, const struct config *conf,
 	return 0;
 }
 
+static int
+fill(struct net_identity *identity, const struct msg_identity *message, const struct config *conf, struct err *e)
+{
+	AUTO_BUF copy;
+	int rc;
+
+	buf_init(&copy, msg_limit(MSG_IDENTITY));
+	msg_identity_put(&copy, message);
+	rc = buf_status(&copy);
+	identity->memory.data = buf_take(&copy, &identity->memory.len);
+	if (rc == 0)
+		rc = msg_identity_get(identity->memory, &identity->is);
+	if (rc == 0)
+		rc = net_page_new("application/pkix-cert", identity->is.chain.item[0], 0, 0, &identity->ca);
+	if (rc != 0)
+		return err_set(e, rc, 0, "keep the identity");
+	return net_identity_configure(identity, conf, e);
+}
+
+static void
+destroy(struct net_identity *identity)
+{
+	net_page_free(identity->ca);
+	net_page_free(identity->getcacert);
+	free((void *)(uintptr_t)identity->memory.data);
+	free(identity);
+}
+
 int
 net_identity_new(const struct msg_identity *message, const struct config *conf, struct net_identity **ret_identity,
 		 struct err *e)
 {
-	AUTO_STRUCT(net_identity) identity = NULL;
-	AUTO_BUF copy;
+	struct net_identity *identity;
 	int rc;
 
 	if (message->chain.count == 0 || message->ra_decrypt.count == 0 || message->ra_sign.len == 0)
@@ -67,21 +94,13 @@ net_identity_new(const struct msg_identity *message, const struct config *conf, 
 	identity = calloc(1, sizeof(*identity));
 	if (identity == NULL)
 		return err_set(e, ERR_NOMEM, 0, "keep the identity");
-	identity->references = 1;
-	buf_init(&copy, msg_limit(MSG_IDENTITY));
-	msg_identity_put(&copy, message);
-	if (buf_status(&copy) != 0)
-		return err_set(e, buf_status(&copy), 0, "keep the identity");
-	identity->memory.data = buf_take(&copy, &identity->memory.len);
-	rc = msg_identity_get(identity->memory, &identity->is);
-	if (rc == 0)
-		rc = net_page_new("application/pkix-cert", identity->is.chain.item[0], 0, 0, &identity->ca);
-	if (rc != 0)
-		return err_set(e, rc, 0, "keep the identity");
-	rc = net_identity_configure(identity, conf, e);
-	if (rc != 0)
+	rc = fill(identity, message, conf, e);
+	if (rc != 0) {
+		destroy(identity);
 		return rc;
-	*ret_identity = TAKE(identity);
+	}
+	identity->references = 1;
+	*ret_identity = identity;
 	return 0;
 }
 
@@ -95,10 +114,6 @@ net_identity_ref(struct net_identity *identity)
 void
 net_identity_free(struct net_identity *identity)
 {
-	if (identity == NULL || --identity->references > 0)
-		return;
-	net_page_free(identity->ca);
-	net_page_free(identity->getcacert);
-	free((void *)(uintptr_t)identity->memory.data);
-	free(identity);
+	if (identity != NULL && --identity->references == 0)
+		destroy(identity);
 }

@@ -1,8 +1,8 @@
 /*
  * net/identity - what the front shows of the CA and of itself, and the answers made of it
  *
- * A copy of MSG_IDENTITY, which each loop keeps while the authority is away.  Operations that began with one finish with
- * it (reference count).
+ * A copy of MSG_IDENTITY, which each loop keeps while the authority is away.  Operations that began with one finish
+ * with it (reference count).
  *
  * Threads:  one at a time; each loop makes its own.
  */

@@ -33,15 +33,15 @@ void net_limit_free(struct net_limit *limit);
 /* Other limits for connections from now on; those that are open stay. */
 void net_limit_set(struct net_limit *limit, unsigned total, unsigned per_address);
 
-/* The key of an IPv4 or IPv6 address; an IPv4 address mapped into IPv6 counts as IPv4.  Other families share one key. */
+/* The key of an IPv4 or IPv6 address; IPv4 mapped into IPv6 counts as IPv4.  Other families share one key. */
 struct net_limit_key net_limit_key(const struct sockaddr *address);
 
 /* Writes the address without its port; IPv4 mapped into IPv6 as IPv4.  Other families as "local".  Returns out. */
 char *net_limit_text(const struct sockaddr *address, char *out, size_t size);
 
 /*
- * Counts one connection more.  Fails without counting: ERR_BUSY when there are too many in all, ERR_LIMIT when there are
- * too many with this key, ERR_NOMEM.
+ * Counts one connection more.  Fails without counting: ERR_BUSY when there are too many in all, ERR_LIMIT when there
+ * are too many with this key, ERR_NOMEM.
  */
 MUST_CHECK int net_limit_enter(struct net_limit *limit, const struct net_limit_key *key);
 

@@ -46,10 +46,10 @@ struct op {
 /* Who is asked in a state, with what, and who takes which answer; the answer's function enters the next state. */
 struct step {
 	const char *name;
-	enum role peer;
 	int (*send)(struct op *op, int timeout_ms);
-	uint16_t answer;
 	void (*take)(struct op *op, const struct ipc_message *message);
+	enum role peer;
+	uint16_t answer;
 };
 
 static const struct step steps[STATE_COUNT];
@@ -353,10 +353,10 @@ take_signature(struct op *op, const struct ipc_message *message)
 }
 
 static const struct step steps[STATE_COUNT] = {
-	[LOOKUP] = {"transaction", ROLE_AUTHORITY, send_lookup, MSG_DECISION, take_decision},
-	[UNWRAP] = {"unwrap", ROLE_SIGNER, send_unwrap, MSG_UNWRAPPED, take_unwrapped},
-	[DECIDE] = {"enroll", ROLE_AUTHORITY, send_enroll, MSG_DECISION, take_decision},
-	[SIGN] = {"sign", ROLE_SIGNER, send_sign, MSG_SIGNATURE, take_signature},
+	[LOOKUP] = {"transaction", send_lookup, take_decision, ROLE_AUTHORITY, MSG_DECISION},
+	[UNWRAP] = {"unwrap", send_unwrap, take_unwrapped, ROLE_SIGNER, MSG_UNWRAPPED},
+	[DECIDE] = {"enroll", send_enroll, take_decision, ROLE_AUTHORITY, MSG_DECISION},
+	[SIGN] = {"sign", send_sign, take_signature, ROLE_SIGNER, MSG_SIGNATURE},
 };
 
 static void

@@ -1,10 +1,11 @@
 /*
- * net/pkiop - PKIOperation: one SCEP message from its bytes to its answer
+ * net/pkiop - PKIOperation: one SCEP message from its bytes to its answer, state by state
  *
- *	message ─ parse, outer signature ─┬─▶ LOOKUP ─ new ─▶ UNWRAP ─▶ DECIDE ─┬─▶ SIGN ─▶ HTTP 200
- *	                │                 │     authority       signer   authority │    signer
- *	                │                 └── to be refused ──┐  └── answered ─────┤
- *	                └── no SCEP: HTTP 400                 └────────────────────┘     anywhere: HTTP 503
+ *	parse, outer signature   no SCEP: HTTP 400; to be refused: SIGN
+ *	LOOKUP  the authority    answered before: SIGN
+ *	UNWRAP  the signer       the content key, then decrypt
+ *	DECIDE  the authority    issues, refuses, or lets wait
+ *	SIGN    the signer       the CertRep, then HTTP 200
  *
  * A transaction that was answered before is answered again before any private-key work.  Whatever is wrong inside the
  * envelope goes the same way in the same time: a wrong key (the signer gives a random one), a wrong recipient (ours is

@@ -29,8 +29,9 @@ MUST_CHECK int net_tls_warm_up(struct err *e);
 MUST_CHECK int net_tls_request(const char *names, struct buf *out, struct evp_pkey_st **ret_key, struct err *e);
 
 /*
- * A context with this key and certificate (DER), and as chain those of count CA certificates that are not self-signed.  The
- * caller frees with SSL_CTX_free().  Fails with ERR_FORMAT, ERR_VERIFY when key and certificate do not match, ERR_CRYPTO.
+ * A context with this key and certificate (DER), and as chain those of count CA certificates that are not
+ * self-signed.  The caller frees with SSL_CTX_free().  Fails with ERR_FORMAT, ERR_VERIFY when key and certificate do
+ * not match, ERR_CRYPTO.
  */
 MUST_CHECK int net_tls_context(struct evp_pkey_st *key, struct bytes certificate, const struct bytes *chain,
 			       size_t count, struct ssl_ctx_st **ret_context, struct err *e);

@@ -168,7 +168,7 @@ net_tlskeep_configure(struct net_tlskeep *keep, const struct config *conf)
 {
 	if (strcmp(keep->names, conf->front_tls_names) == 0 && keep->hours == conf->front_tls_hours)
 		return;
-	strcpy(keep->names, conf->front_tls_names);
+	memcpy(keep->names, conf->front_tls_names, sizeof(keep->names));
 	keep->hours = conf->front_tls_hours;
 	ask(keep);
 }
