@@ -12,47 +12,51 @@
 
 /* What stays the same for all certificates of one CA key. */
 struct app_issuer {
-	struct bytes der;          /* the CA certificate, owned by whoever made the issuer */
-	struct x509 cert;          /* parsed, borrows from der */
-	struct bytes key_id;       /* subjectKeyIdentifier of the CA, borrowed from der */
-	enum digest digest;        /* SHA-256; SHA-384 for a P-384 key */
-	struct bytes algorithm;    /* the signature AlgorithmIdentifier, static storage */
+	struct bytes der;       /* the CA certificate, owned by whoever made the issuer */
+	struct x509 cert;       /* parsed, borrows from der */
+	struct bytes key_id;    /* subjectKeyIdentifier of the CA, borrowed from der */
+	enum digest digest;     /* SHA-256; SHA-384 for a P-384 key */
+	struct bytes algorithm; /* the signature AlgorithmIdentifier, static storage */
 };
 
-/* Reads a CA certificate: CA:TRUE, keyCertSign and cRLSign, subjectKeyIdentifier.  der must outlive it.  Fails with ERR_FORMAT, ERR_ALG. */
+/*
+ * Reads a CA certificate: CA:TRUE, keyCertSign and cRLSign, subjectKeyIdentifier.  der must outlive it.  Fails with
+ * ERR_FORMAT, ERR_ALG.
+ */
 MUST_CHECK int app_issuer_init(struct bytes der, struct app_issuer *ret_issuer, struct err *e);
 
 /* What varies. */
 struct app_subject {
 	uint8_t serial[APP_SERIAL_SIZE];
-	struct bytes name;           /* Name, whole */
-	struct bytes spki;           /* whole */
-	struct bytes san;            /* content of the subjectAltName extension's OCTET STRING; empty: none */
+	struct bytes name; /* Name, whole */
+	struct bytes spki; /* whole */
+	struct bytes san;  /* content of the subjectAltName extension's OCTET STRING; empty: none */
 	int64_t not_before;
 	int64_t not_after;
 };
 
 /*
- * 16 octets, positive, at least 64 bits unpredictable (here 126): first octet 0x40..0x7f, so that the DER length is always
- * the same and no zero has to be added.  Fails with ERR_CRYPTO when the random generator fails.
+ * 16 octets, positive, at least 64 bits unpredictable (here 126): first octet 0x40..0x7f, so that the DER length is
+ * always the same and no zero has to be added.  Fails with ERR_CRYPTO when the random generator fails.
  */
 MUST_CHECK int app_serial_new(uint8_t ret_serial[APP_SERIAL_SIZE]);
 
 /* The subject and SAN that profile takes from a checked request; bytes borrow from csr.  Fails with ERR_FORMAT. */
-MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, struct app_subject *ret_subject,
-                                struct err *e);
+MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct app_csr *csr,
+				struct app_subject *ret_subject, struct err *e);
 
 /*
- * Appends the TBSCertificate to out; the same input gives the same octets.  The SAN is critical exactly when the subject is
- * empty (RFC 5280 4.2.1.6).  Fails with ERR_FORMAT (spki is none), ERR_LIMIT or ERR_NOMEM.
+ * Appends the TBSCertificate to out; the same input gives the same octets.  The SAN is critical exactly when the
+ * subject is empty (RFC 5280 4.2.1.6).  Fails with ERR_FORMAT (spki is none), ERR_LIMIT or ERR_NOMEM.
  */
 MUST_CHECK int app_cert_build(const struct app_issuer *issuer, const struct app_profile *profile,
-                              const struct app_subject *subject, struct buf *out);
+			      const struct app_subject *subject, struct buf *out);
 
 /*
- * Checks a TBSCertificate against RFC 5280 with the strict reader and no help from the builder: version, serial, algorithm,
- * issuer, dates and their encoding, subject or critical SAN, required and forbidden extensions and their criticality, no
- * duplicates, name lengths (ub-common-name 64 and the like).  Fails with ERR_INTERNAL; e names the rule.
+ * Checks a TBSCertificate against RFC 5280 with the strict reader and no help from the builder: version, serial,
+ * algorithm, issuer, dates and their encoding, subject or critical SAN, required and forbidden extensions and their
+ * criticality, no duplicates, name lengths (ub-common-name 64 and the like).  Fails with ERR_INTERNAL; e names the
+ * rule.
  */
 MUST_CHECK int app_cert_lint(const struct app_issuer *issuer, struct bytes tbs, struct err *e);
 
@@ -63,11 +67,12 @@ MUST_CHECK int app_cert_lint(const struct app_issuer *issuer, struct bytes tbs, 
 MUST_CHECK int app_cert_join(struct bytes tbs, struct bytes algorithm, struct bytes signature, struct buf *out);
 
 /*
- * TBSCertificate of a self-signed CA, for the ceremony: name and spki given, pathlen -1 for none.  May also sign what is
- * not a certificate (digitalSignature).  Fails with ERR_FORMAT (spki), ERR_LIMIT or ERR_NOMEM.
+ * TBSCertificate of a self-signed CA, for the ceremony: name and spki given, pathlen -1 for none.  May also sign what
+ * is not a certificate (digitalSignature).  Fails with ERR_FORMAT (spki), ERR_LIMIT or ERR_NOMEM.
  */
-MUST_CHECK int app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE],
-                                   int64_t not_before, int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
+MUST_CHECK int
+app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE], int64_t not_before,
+		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
 
 /*
  * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, keyCertSign, cRLSign.  Fails with
@@ -76,9 +81,9 @@ MUST_CHECK int app_cert_build_root(struct bytes name, struct bytes spki, const u
 MUST_CHECK int app_cert_build_request(struct bytes name, struct bytes spki, struct buf *out);
 
 /*
- * Appends the DER of a Name from text such as "CN=Device CA,O=Example,C=DE": escapes of RFC 4514, RDNs in the order in which
- * they are written, UTF8String (C and serialNumber PrintableString, DC and emailAddress IA5String), one attribute in each
- * RDN.  Fails with ERR_FORMAT (e names the part), ERR_LIMIT or ERR_NOMEM.
+ * Appends the DER of a Name from text such as "CN=Device CA,O=Example,C=DE": escapes of RFC 4514, RDNs in the order in
+ * which they are written, UTF8String (C and serialNumber PrintableString, DC and emailAddress IA5String), one
+ * attribute in each RDN.  Fails with ERR_FORMAT (e names the part), ERR_LIMIT or ERR_NOMEM.
  */
 MUST_CHECK int app_name_parse(const char *text, struct buf *out, struct err *e);
 

@@ -21,14 +21,17 @@ void app_crl_init(struct app_crl *crl);
 /* Frees the memory. */
 void app_crl_fini(struct app_crl *crl);
 
-/* Adds an entry; reasonCode is left out for unspecified (RFC 5280 5.3.1).  Has the type of app_store_each_fn; arg is the struct app_crl. */
+/*
+ * Adds an entry; reasonCode is left out for unspecified (RFC 5280 5.3.1).  Has the type of app_store_each_fn; arg is
+ * the struct app_crl.
+ */
 void app_crl_add(const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason, void *arg);
 
 /*
- * Appends the TBSCertList: v2, AKI, CRL number; revokedCertificates absent when there is no entry.  Fails with ERR_LIMIT or
- * ERR_NOMEM, also when an entry could not be added.
+ * Appends the TBSCertList: v2, AKI, CRL number; revokedCertificates absent when there is no entry.  Fails with
+ * ERR_LIMIT or ERR_NOMEM, also when an entry could not be added.
  */
-MUST_CHECK int app_crl_build(const struct app_issuer *issuer, const struct app_crl *crl, int64_t number, int64_t this_update,
-                             int64_t next_update, struct buf *out);
+MUST_CHECK int app_crl_build(const struct app_issuer *issuer, const struct app_crl *crl, int64_t number,
+			     int64_t this_update, int64_t next_update, struct buf *out);
 
 #endif

@@ -14,9 +14,10 @@ struct evp_pkey_st;
 
 struct app_csr {
 	struct bytes whole;
-	struct bytes subject;    /* Name, whole */
-	struct bytes spki;       /* SubjectPublicKeyInfo, whole */
-	struct bytes extensions; /* SEQUENCE OF Extension from extensionRequest (PKCS#9 or Microsoft's OID), whole; or empty */
+	struct bytes subject; /* Name, whole */
+	struct bytes spki;    /* SubjectPublicKeyInfo, whole */
+	/* SEQUENCE OF Extension from extensionRequest (PKCS#9 or Microsoft's OID), whole; or empty */
+	struct bytes extensions;
 	struct bytes challenge;  /* decoded challengePassword in UTF-8, owned; empty when absent */
 	struct evp_pkey_st *key; /* owned */
 	int key_bits;            /* RSA modulus or curve size */
@@ -24,10 +25,11 @@ struct app_csr {
 };
 
 /*
- * Parses a request of at most CONFIG_APP_CSR_MAX bytes and verifies its signature with its own key (proof of possession).
- * The challenge may be PrintableString, UTF8String, IA5String, T61String or BMPString (facts C57).  Fails with ERR_LIMIT
- * (larger), ERR_FORMAT (not PKCS#10 in DER, duplicates, bytes behind it), ERR_ALG (key or signature algorithm unknown;
- * MD5, SHA-1), ERR_VERIFY (signature), ERR_NOMEM.  e names the part.  Free with app_csr_fini() on success only.
+ * Parses a request of at most CONFIG_APP_CSR_MAX bytes and verifies its signature with its own key (proof of
+ * possession).  The challenge may be PrintableString, UTF8String, IA5String, T61String or BMPString (facts C57).  Fails
+ * with ERR_LIMIT (larger), ERR_FORMAT (not PKCS#10 in DER, duplicates, bytes behind it), ERR_ALG (key or signature
+ * algorithm unknown; MD5, SHA-1), ERR_VERIFY (signature), ERR_NOMEM.  e names the part.  Free with app_csr_fini() on
+ * success only.
  */
 MUST_CHECK int app_csr_parse(struct bytes der, struct app_csr *ret_csr, struct err *e);
 

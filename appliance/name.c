@@ -22,13 +22,17 @@ hex_digit(char c)
 static size_t
 escape_read(const char *p, uint8_t *ret_octet)
 {
+	int high, low;
+
 	if (*p != '\0' && strchr(",+\"\\<>;= #", *p) != NULL) {
 		*ret_octet = (uint8_t)*p;
 		return 1;
 	}
-	if (hex_digit(p[0]) < 0 || hex_digit(p[1]) < 0)
+	high = hex_digit(p[0]);
+	low = high < 0 ? -1 : hex_digit(p[1]);
+	if (high < 0 || low < 0)
 		return 0;
-	*ret_octet = (uint8_t)(hex_digit(p[0]) << 4 | hex_digit(p[1]));
+	*ret_octet = (uint8_t)(high << 4 | low);
 	return 2;
 }
 

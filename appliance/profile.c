@@ -339,7 +339,9 @@ profile_device(struct app_profile *profile, const struct config *conf, struct er
 	return rc != 0 ? rc : profile_encode(profile, conf, key_usage, buf_bytes(&purposes), e);
 }
 
-/* The appliance's own certificates.  One signs and one decrypts, so that every client finds the right one (facts C37). */
+/*
+ * The appliance's own certificates.  One signs and one decrypts, so that every client finds the right one (facts C37).
+ */
 static int
 profile_own(struct app_profile *profile, const struct config *conf, enum app_usage usage, struct err *e)
 {

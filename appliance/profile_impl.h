@@ -41,8 +41,8 @@ struct app_profile {
 };
 
 /*
- * Is san (content of a subjectAltName extension) a list of 1 to 64 GeneralNames of these kinds, each well-formed?  Fails
- * with ERR_DENIED; e names the kind.
+ * Is san (content of a subjectAltName extension) a list of 1 to 64 GeneralNames of these kinds, each well-formed?
+ * Fails with ERR_DENIED; e names the kind.
  */
 MUST_CHECK int app_san_check(struct bytes san, unsigned kinds, struct err *e);
 

@@ -66,8 +66,8 @@ is_letter(uint32_t c)
 }
 
 /*
- * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both, and
- * the name is copied octet for octet, so that theirs and ours compare equal.
+ * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both,
+ * and the name is copied octet for octet, so that theirs and ours compare equal.
  */
 static int
 value_check(const struct app_rdn_type *type, const struct der *value, struct err *e)

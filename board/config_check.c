@@ -19,8 +19,23 @@ enum { DNS_NAME_MAX = 253, DNS_LABEL_MAX = 63, ADDRESS_MAX = 64 };
 static const char *const key_usages[] = {"digitalSignature", "nonRepudiation", "keyEncipherment",
 					 "dataEncipherment", "keyAgreement",   NULL};
 static const char *const extended_key_usages[] = {"serverAuth", "clientAuth", "emailProtection", "ipsecIKE", NULL};
-static const char *const rdn_types[] = {"C",  "ST",           "L",   "O", "OU", "CN", "serialNumber",
-					"DC", "emailAddress", "UID", NULL};
+static const char *const rdn_types[] = {"C",
+					"ST",
+					"L",
+					"O",
+					"OU",
+					"CN",
+					"serialNumber",
+					"DC",
+					"emailAddress",
+					"UID",
+					"unstructuredName",
+					"unstructuredAddress",
+					"SN",
+					"GN",
+					"title",
+					"dnQualifier",
+					NULL};
 static const char *const san_types[] = {"DNS", "IP", "email", "URI", "UPN", NULL};
 
 const char *

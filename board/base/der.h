@@ -36,7 +36,7 @@ enum {
 };
 
 /* Tags of context class. */
-#define DER_CONTEXT(n) (0x80 | (n))             /* primitive, as in IMPLICIT strings */
+#define DER_CONTEXT(n)             (0x80 | (n)) /* primitive, as in IMPLICIT strings */
 #define DER_CONTEXT_CONSTRUCTED(n) (0xa0 | (n)) /* constructed, as in EXPLICIT */
 
 struct der {
@@ -57,7 +57,10 @@ bool der_peek(const struct view *v, uint8_t tag);
 /* Parses all of v as one element with this tag and gives a view of its content.  Fails with ERR_FORMAT. */
 MUST_CHECK int der_whole(struct bytes v, uint8_t tag, struct view *ret_content);
 
-/* The seconds since 1970 of a UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 wants them (seconds, "Z").  Fails with ERR_FORMAT. */
+/*
+ * The seconds since 1970 of a UTCTime or GeneralizedTime as RFC 5280 4.1.2.5 wants them (seconds, "Z").  Fails with
+ * ERR_FORMAT.
+ */
 MUST_CHECK int der_time(const struct der *element, int64_t *ret_time);
 
 /* The value of a non-negative INTEGER below 2^31.  Fails with ERR_FORMAT. */

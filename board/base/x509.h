@@ -58,8 +58,8 @@ MUST_CHECK int x509_extension_find(const struct x509_tbs *tbs, struct bytes oid,
 MUST_CHECK int x509_extension_next(struct view *list, struct x509_extension *ret_extension, bool *ret_end);
 
 /*
- * The key of a SubjectPublicKeyInfo, which the caller frees with EVP_PKEY_free().  RSA and the named curves P-256, P-384,
- * P-521 only; avoids OpenSSL's generic decoder.  Fails with ERR_FORMAT or ERR_ALG.
+ * The key of a SubjectPublicKeyInfo, which the caller frees with EVP_PKEY_free().  RSA and the named curves P-256,
+ * P-384, P-521 only; avoids OpenSSL's generic decoder.  Fails with ERR_FORMAT or ERR_ALG.
  */
 MUST_CHECK int x509_spki_key(struct bytes spki, struct evp_pkey_st **ret_key, struct err *e);
 
@@ -73,13 +73,16 @@ MUST_CHECK int x509_key_id(struct bytes spki, uint8_t out[20]);
  * Verifies a signature over data with key, by the AlgorithmIdentifier given (sha256/384/512WithRSAEncryption,
  * ecdsa-with-SHA256/384/512).  Fails with ERR_ALG or ERR_VERIFY.
  */
-MUST_CHECK int x509_verify(struct evp_pkey_st *key, struct bytes algorithm, struct bytes data, struct bytes signature,
-                           struct err *e);
+MUST_CHECK int
+x509_verify(struct evp_pkey_st *key, struct bytes algorithm, struct bytes data, struct bytes signature, struct err *e);
 
 /* "CN=x, O=y" of a DER Name for people, escaped; cut to size.  Returns out. */
 char *x509_name_text(struct bytes name, char *out, size_t size);
 
-/* DER of the first PEM block with this label, e.g. "CERTIFICATE"; *pem moves behind it.  The caller frees.  Fails with ERR_UNKNOWN, ERR_FORMAT. */
+/*
+ * DER of the first PEM block with this label, e.g. "CERTIFICATE"; *pem moves behind it.  The caller frees.  Fails with
+ * ERR_UNKNOWN, ERR_FORMAT.
+ */
 MUST_CHECK int x509_pem_next(struct view *pem, const char *label, struct bytes *ret_der, struct err *e);
 
 /* Appends der as PEM with this label. */

@@ -38,7 +38,8 @@ struct bytes certs_name(const char *cn); /* a Name of one CN */
 struct bytes certs_sign(EVP_PKEY *key, const EVP_MD *md, struct bytes data);
 
 /*
- * DER of a request with this Name and these attributes, whatever they are, signed by key with md; the caller frees data.
+ * DER of a request with this Name and these attributes, whatever they are, signed by key with md; the caller frees
+ * data.
  */
 struct bytes certs_request(EVP_PKEY *key, const EVP_MD *md, struct bytes name, struct bytes attributes);
 

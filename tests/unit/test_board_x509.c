@@ -1,3 +1,5 @@
+#include <pthread.h>
+
 #include <openssl/pem.h>
 
 #include "board/base/der.h"
@@ -108,7 +110,6 @@ check_same(struct bytes der)
 {
 	const unsigned char *p = der.data;
 	X509 *theirs = d2i_X509(NULL, &p, (long)der.len);
-	AUTO_BYTES serial = {NULL, 0};
 	EVP_PKEY *key = NULL;
 	unsigned char *out = NULL;
 	struct x509 cert;
@@ -456,10 +457,45 @@ TEST(pem_blocks_are_found_by_label_and_bad_ones_refused)
 	}
 }
 
-TEST_MAIN(RUN(no_truncation_of_a_certificate_is_accepted), RUN(bytes_behind_a_certificate_are_refused),
-	  RUN(single_byte_changes_do_no_harm), RUN(certificates_read_as_openssl_reads_them),
-	  RUN(versions_one_and_three_and_odd_dates), RUN(extensions_are_found_with_their_criticality),
-	  RUN(broken_extension_lists_are_said_to_be_broken), RUN(rsa_numbers_are_checked), RUN(ec_points_are_checked),
-	  RUN(other_keys_are_refused), RUN(signatures_are_verified_by_known_algorithms_only),
-	  RUN(names_are_readable_and_cannot_mislead), RUN(pem_is_written_as_openssl_writes_it_and_read_back),
+static void *
+verify_often(void *arg)
+{
+	const struct bytes *der = arg;
+	struct x509 cert;
+	size_t failed = 0;
+	int i;
+
+	for (i = 0; i < 50; i++) {
+		EVP_PKEY *key = NULL;
+
+		if (x509_parse(*der, &cert, NULL) != 0 || x509_spki_key(cert.tbs.spki, &key, NULL) != 0 ||
+		    x509_verify(key, cert.algorithm, cert.tbs.whole, cert.signature, NULL) != 0)
+			failed++;
+		EVP_PKEY_free(key);
+	}
+	return (void *)failed;
+}
+
+TEST(threads_do_not_disturb_each_other)
+{
+	AUTO_BYTES der = certs_self_signed(certs_rsa(), EVP_sha256());
+	pthread_t threads[4];
+	void *failed;
+	size_t i;
+
+	for (i = 0; i < 4; i++)
+		CHECK_INT(pthread_create(&threads[i], NULL, verify_often, &der), 0);
+	for (i = 0; i < 4; i++) {
+		CHECK_INT(pthread_join(threads[i], &failed), 0);
+		assert_null(failed);
+	}
+}
+
+TEST_MAIN(RUN(threads_do_not_disturb_each_other), RUN(no_truncation_of_a_certificate_is_accepted),
+	  RUN(bytes_behind_a_certificate_are_refused), RUN(single_byte_changes_do_no_harm),
+	  RUN(certificates_read_as_openssl_reads_them), RUN(versions_one_and_three_and_odd_dates),
+	  RUN(extensions_are_found_with_their_criticality), RUN(broken_extension_lists_are_said_to_be_broken),
+	  RUN(rsa_numbers_are_checked), RUN(ec_points_are_checked), RUN(other_keys_are_refused),
+	  RUN(signatures_are_verified_by_known_algorithms_only), RUN(names_are_readable_and_cannot_mislead),
+	  RUN(pem_is_written_as_openssl_writes_it_and_read_back),
 	  RUN(pem_blocks_are_found_by_label_and_bad_ones_refused))
