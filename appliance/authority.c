@@ -111,9 +111,9 @@ on_ca_chain(const struct msg_list *certificates, void *arg)
 }
 
 static void
-on_ready(void *arg)
+on_broken(void)
 {
-	role_ready();
+	role_exit(1);
 }
 
 static void
@@ -121,7 +121,8 @@ on_start(void *arg)
 {
 	struct err e = self.trouble;
 
-	self.state.on_ready = on_ready;
+	self.state.on_ready = role_ready;
+	self.state.on_broken = on_broken;
 	if (e.code != 0 || app_state_open(&self.state, &e) != 0) {
 		role_trouble(&e);
 		return;

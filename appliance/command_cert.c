@@ -25,6 +25,14 @@ state_of(const struct app_record *record, int64_t now)
 	return record->not_before > now ? "not yet" : "valid";
 }
 
+static const char *
+reason_text(int reason)
+{
+	const char *name = app_reason_name(reason);
+
+	return name == NULL ? "no reason" : name;
+}
+
 static void list_page(struct app_session *session);
 
 /* One line of at most 79 columns. */
@@ -154,7 +162,7 @@ print_record(struct app_session *session, const struct app_record *record)
 	app_session_print(session, "State         %s", state_of(record, now));
 	if (record->revoked != 0)
 		app_session_print(session, " since %s (%s)", clock_text(record->revoked, when, sizeof(when)),
-				  app_reason_name(record->reason));
+				  reason_text(record->reason));
 	app_session_print(session, "\nValid from    %s\n", clock_text(record->not_before, when, sizeof(when)));
 	app_session_print(session, "Valid to      %s\n", clock_text(record->not_after, when, sizeof(when)));
 	app_session_print(session, "Issued        %s", clock_text(record->issued, when, sizeof(when)));
@@ -162,6 +170,10 @@ print_record(struct app_session *session, const struct app_record *record)
 		app_session_print(session, " to %s", app_command_plain(record->peer, plain, sizeof(plain)));
 	app_session_print(session, "\nUsage         %s, template %s\n", app_usage_name(record->usage),
 			  app_command_plain(record->template_name, plain, sizeof(plain)));
+	if (record->der.len == 0) {
+		app_session_print(session, "Certificate   none: a crash came before it was stored, so it is revoked\n");
+		return;
+	}
 	app_session_print(session, "SHA-256       ");
 	print_fingerprint(session, record->der);
 	print_fields(session, record->der);
@@ -251,7 +263,7 @@ on_revoke(struct app_store_request *request, void *arg)
 		fail_serial(session, code);
 		return;
 	}
-	log_event(REVOKED, log_hex((struct bytes){request->serial, APP_SERIAL_SIZE}), app_reason_name(request->reason),
+	log_event(REVOKED, log_hex((struct bytes){request->serial, APP_SERIAL_SIZE}), reason_text(request->reason),
 		  session->actor);
 	session->wait.fn = on_revocation_published;
 	session->wait.arg = session;

@@ -273,7 +273,7 @@ print_status(struct app_session *session, const struct status_report *report, co
 	print_ra(session, "RA decrypt", &a->internal.ra[APP_RA_DECRYPT], now);
 	print_signer(session, report);
 	print_crl(session, now);
-	app_session_print(session, " %-12s %lld valid, %lld revoked; %lld issued to devices ever\n", "Certificates",
+	app_session_print(session, " %-12s %lld valid, %lld revoked; %lld certificates ever\n", "Devices",
 			  (long long)counts->valid, (long long)counts->revoked, (long long)counts->issued);
 	app_session_print(session, " %-12s %lld open of at most %d\n", "Challenges", (long long)counts->challenges_open,
 			  a->conf->challenge_max_open);

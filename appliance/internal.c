@@ -342,7 +342,7 @@ announce(struct app_authority *a)
 		return;
 	a->internal.ready = true;
 	if (a->on_ready != NULL)
-		a->on_ready(a->ready_arg);
+		a->on_ready();
 }
 
 /* Takes what the store answered; false when it could not. */
@@ -392,7 +392,7 @@ decide(struct app_authority *a)
 		due = true;
 		if (a->links.signer != NULL && internal->ra[i].spki.len > 0 && !internal->ca_key_wrong)
 			issue_ra(a, i);
-		else
+		else if (!app_link_settling(a) && !internal->again)
 			log_event(INTERNAL_WAITS, app_usage_name(ra_kinds[i].usage),
 				  internal->ca_key_wrong ? "the token has another CA key" : "the signer is away");
 	}

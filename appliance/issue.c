@@ -145,6 +145,7 @@ on_reserved(struct app_store_request *request, void *arg)
 	int status = request->code;
 
 	issue->verdict = request->verdict;
+	app_state_note(issue->authority, status);
 	if (status == ERR_EXISTS)
 		status = take_existing(issue, request);
 	if (status != 0)
@@ -214,6 +215,7 @@ on_stored(struct app_store_request *request, void *arg)
 	struct app_issue *issue = arg;
 	int status = request->code;
 
+	app_state_note(issue->authority, status);
 	if (status == 0)
 		issue->certificate = buf_bytes(&issue->cert);
 	else

@@ -4,15 +4,20 @@
 #include <stdlib.h>
 
 #include "appliance/state.h"
+#include "board/base/clock.h"
 #include "board/base/log.h"
 
 /* What a signer's answer may take longer than the signer's own deadline: both loops and the socket. */
 enum { SIGNER_GRACE_MS = 500 };
 
+/* A signer that needs longer than this for its first channel is worth a warning. */
+enum { SETTLE_MS = 10 * 1000 };
+
 void
 app_link_init(struct app_authority *a)
 {
 	list_init(&a->links.fronts);
+	a->links.began_ms = clock_mono_ms();
 }
 
 static void
@@ -219,6 +224,12 @@ app_link_signature(const struct app_authority *a, int code, const struct ipc_mes
 		return err_set(e, ERR_ALG, 0, "the signer used another algorithm than the CA's");
 	*ret_signature = m.signature;
 	return 0;
+}
+
+bool
+app_link_settling(const struct app_authority *a)
+{
+	return a->links.signer == NULL && clock_mono_ms() - a->links.began_ms < SETTLE_MS;
 }
 
 int

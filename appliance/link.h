@@ -25,6 +25,7 @@ struct app_front {
 struct app_links {
 	struct list fronts;
 	struct ipc *signer; /* NULL while there is none */
+	int64_t began_ms;   /* when the authority began, by the monotonic clock */
 };
 
 /* The address of an answer that is still to be given; survives the front that asked. */
@@ -61,6 +62,9 @@ void app_reply_status(struct app_reply *reply, int status, int fail_info, const 
  */
 MUST_CHECK int app_link_signature(const struct app_authority *a, int code, const struct ipc_message *message,
 				  struct bytes *ret_signature, struct err *e);
+
+/* True while no signer has come yet but none can be missed: the roles start side by side. */
+bool app_link_settling(const struct app_authority *a);
 
 /* Milliseconds that an answer of the signer may take: its own deadline and a little, within scep.timeout_ms. */
 int app_link_timeout(const struct app_authority *a);

@@ -202,6 +202,7 @@ on_put(struct app_store_request *request, void *arg)
 	struct err e = request->e;
 	int code = request->code;
 
+	app_state_note(a, code);
 	/* The DER was lent to the request. */
 	request->der = (struct bytes){NULL, 0};
 	if (code == 0) {
@@ -313,6 +314,11 @@ begin(struct app_authority *a)
 	}
 	p->again = false;
 	move_waits(&p->later, &p->now);
+	if (app_link_settling(a) && list_empty(&p->now)) {
+		p->retry_ms = RETRY_MIN_MS;
+		loop_timer_set(p->timer, RETRY_MIN_MS);
+		return;
+	}
 	job = p->job = job_new(a);
 	if (job == NULL) {
 		loop_timer_set(p->timer, RETRY_MIN_MS);
@@ -452,12 +458,6 @@ app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
 		p->again = true;
 	else
 		begin(a);
-}
-
-void
-app_publish_forget(struct app_publish_wait *wait)
-{
-	list_remove(&wait->link);
 }
 
 /* Makes one when it is due or an attempt failed. */

@@ -54,9 +54,6 @@ void app_publish_start(struct app_authority *a);
  */
 void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
 
-/* No longer wants to be told. */
-void app_publish_forget(struct app_publish_wait *wait);
-
 /* The signer came back: does at once what waits for it. */
 void app_publish_wake(struct app_authority *a);
 

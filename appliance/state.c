@@ -172,6 +172,23 @@ app_state_open(struct app_authority *a, struct err *e)
 }
 
 void
+app_state_note(struct app_authority *a, int code)
+{
+	int64_t now = clock_mono_ms();
+
+	if (code == 0)
+		a->failing_ms = 0;
+	if (code != ERR_STORE)
+		return;
+	if (a->failing_ms == 0)
+		a->failing_ms = now;
+	if (now - a->failing_ms < APP_STORE_PATIENCE_MS || a->on_broken == NULL || a->stopping)
+		return;
+	log_event(STORE_GIVEN_UP, (long long)(now - a->failing_ms));
+	a->on_broken();
+}
+
+void
 app_state_stop(struct app_authority *a)
 {
 	a->stopping = true;

@@ -41,13 +41,16 @@ struct app_authority {
 	struct app_internal internal;
 	struct app_publish publish;
 	struct app_control control;
-	bool stopping;               /* nothing new is begun */
-	bool closing;                /* nothing is gone on with either */
-	uid_t operator_uid;          /* who may use the control socket: root */
-	int64_t started;             /* wall clock */
-	void (*on_ready)(void *arg); /* the identity became known; once */
-	void *ready_arg;
+	bool stopping;           /* nothing new is begun */
+	bool closing;            /* nothing is gone on with either */
+	uid_t operator_uid;      /* who may use the control socket: root */
+	int64_t started;         /* wall clock */
+	int64_t failing_ms;      /* since when the store refuses every change, by the monotonic clock; 0: it does not */
+	void (*on_ready)(void);  /* the identity became known; once; may be NULL */
+	void (*on_broken)(void); /* the store took no change for APP_STORE_PATIENCE_MS: start again; may be NULL */
 };
+
+enum { APP_STORE_PATIENCE_MS = 5000 };
 
 /* Empties a and gives it the loop.  After that app_state_fini() is allowed at any time. */
 void app_state_init(struct app_authority *a, struct loop *loop);
@@ -70,6 +73,12 @@ MUST_CHECK int app_state_chain(struct app_authority *a, const struct msg_list *c
  * configuration or chain.
  */
 MUST_CHECK int app_state_open(struct app_authority *a, struct err *e);
+
+/*
+ * Notes how a change of the store ended.  A store whose disk did not confirm a write takes no change until it is opened
+ * again, so when all fail for a while the role ends and is started again.
+ */
+void app_state_note(struct app_authority *a, int code);
 
 /* Begins nothing new from now on. */
 void app_state_stop(struct app_authority *a);

@@ -303,7 +303,35 @@ TEST(bounds_how_often_the_front_gets_tls_certificates)
 	office_close(&o);
 }
 
-TEST_MAIN(RUN(keeps_the_old_crl_while_the_signer_is_away_and_heals_by_itself),
+static int broken;
+
+static void
+on_broken(void)
+{
+	broken++;
+}
+
+TEST(gives_up_when_the_store_takes_no_change_for_long_and_not_before)
+{
+	struct app_authority a = {.on_broken = on_broken};
+
+	clock_set_fake(1000, 1000);
+	app_state_note(&a, ERR_STORE);
+	clock_set_fake(1000, 1000 + APP_STORE_PATIENCE_MS - 1);
+	app_state_note(&a, ERR_STORE);
+	app_state_note(&a, 0);
+	clock_set_fake(1000, 1000 + APP_STORE_PATIENCE_MS);
+	app_state_note(&a, ERR_STORE);
+	app_state_note(&a, ERR_BUSY);
+	CHECK_INT(broken, 0);
+	clock_set_fake(1000, 1000 + 2 * APP_STORE_PATIENCE_MS);
+	app_state_note(&a, ERR_STORE);
+	CHECK_INT(broken, 1);
+	clock_set_fake(-1, -1);
+}
+
+TEST_MAIN(RUN(gives_up_when_the_store_takes_no_change_for_long_and_not_before),
+	  RUN(keeps_the_old_crl_while_the_signer_is_away_and_heals_by_itself),
 	  RUN(tells_the_truth_about_a_signature_that_failed), RUN(puts_a_revoked_certificate_on_the_next_crl),
 	  RUN(serves_all_that_is_asked_meanwhile_with_one_more_crl), RUN(goes_on_with_number_and_list_after_a_restart),
 	  RUN(makes_a_crl_when_the_old_one_is_due_at_the_start),
