@@ -418,6 +418,37 @@ TEST(service_without_ca_certificate_or_token_is_refused)
 	signer_rig_fini(&rig);
 }
 
+/* ---- chancery-hsmspeed ------------------------------------------------------------------------------------------- */
+
+static void
+write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) && close(fd) == 0);
+}
+
+TEST(hsmspeed_measures_the_configured_token)
+{
+	char program[300];
+	char conf[150];
+	char pin[150];
+	char text[600];
+	const char *words[] = {program, "--config", conf,    "--seconds", "1", "--workers",
+			       "2",     "--json",   "--key", "ca:sign",   NULL};
+	const char *wrong[] = {program, "--config", conf, "--key", "ca:unwrap", NULL};
+
+	(void)token_program("chancery-hsmspeed", program, sizeof(program));
+	snprintf(conf, sizeof(conf), "%s/chancery.conf", device.folder);
+	snprintf(pin, sizeof(pin), "%s/pin", device.folder);
+	snprintf(text, sizeof(text), "signer: { token = \"%s\"; pin_file = \"%s\"; environment = \"%s\"; };\n", LABEL,
+		 pin, device.environment);
+	write_file(conf, text);
+	write_file(pin, PIN "\n");
+	CHECK_INT(token_run(wrong), 2);
+	CHECK_INT(token_run(words), 0);
+}
+
 /* ---- the device goes away ---------------------------------------------------------------------------------------- */
 
 TEST(pulled_token_ends_the_signer_and_a_plugged_one_works_again)
@@ -557,6 +588,7 @@ main(void)
 		RUN(extractable_key_is_refused_by_name),
 		RUN(ca_certificate_of_another_key_is_refused),
 		RUN(service_without_ca_certificate_or_token_is_refused),
+		RUN(hsmspeed_measures_the_configured_token),
 		RUN(pulled_token_ends_the_signer_and_a_plugged_one_works_again),
 		RUN(idle_signer_notices_the_loss_by_itself),
 		RUN(hung_module_is_noticed_and_open_requests_are_answered),
