@@ -109,11 +109,13 @@ net_cms_decrypt(enum net_cms_cipher_id cipher, struct bytes key, struct bytes iv
 		struct err *e)
 {
 	static const char text[] = "the content does not decrypt";
+	uint8_t schedule[EVP_MAX_KEY_LENGTH] = {0};
 	const struct net_cms_cipher *info = net_cms_alg_cipher(cipher);
 	AUTO(EVP_CIPHER_CTX) ctx = EVP_CIPHER_CTX_new();
 	AUTO_BUF plain;
 	uint8_t *room;
 	size_t pad;
+	bool decrypted;
 	int len = 0;
 
 	buf_init(&plain, content.len);
@@ -123,9 +125,15 @@ net_cms_decrypt(enum net_cms_cipher_id cipher, struct bytes key, struct bytes iv
 	room = buf_put_room(&plain, content.len);
 	if (ctx == NULL || room == NULL)
 		return err_set(e, ERR_NOMEM, 0, "decrypting");
-	if (EVP_DecryptInit_ex2(ctx, info->cipher, key.data, iv.data, NULL) != 1 ||
-	    EVP_CIPHER_CTX_set_padding(ctx, 0) != 1 ||
-	    EVP_DecryptUpdate(ctx, room, &len, content.data, (int)content.len) != 1 || (size_t)len != content.len) {
+	/* A key as long as the cipher's is used once; the 8 octets of single DES three times (cms_alg.c). */
+	for (size_t i = 0; i < (size_t)EVP_CIPHER_get_key_length(info->cipher); i++)
+		schedule[i] = key.data[i % key.len];
+	decrypted = EVP_DecryptInit_ex2(ctx, info->cipher, schedule, iv.data, NULL) == 1 &&
+		    EVP_CIPHER_CTX_set_padding(ctx, 0) == 1 &&
+		    EVP_DecryptUpdate(ctx, room, &len, content.data, (int)content.len) == 1 &&
+		    (size_t)len == content.len;
+	secret_wipe(schedule, sizeof(schedule));
+	if (!decrypted) {
 		ERR_clear_error();
 		return err_set(e, ERR_VERIFY, 0, text);
 	}

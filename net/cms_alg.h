@@ -1,7 +1,8 @@
 /*
  * net/cms_alg - the algorithms of CMS messages (RFC 3370, 4055, 5754): which there are, and how messages name them
  *
- * What is not in these enums is not supported: MD5 and single DES have no number here (RFC 8894 2.9).
+ * What is not in these enums is not supported: MD5 has no number here.  Single DES (RFC 8894 2.9 forbids it) is there to read
+ * requests of clients that know nothing else, where the configuration allows it; nothing is ever written with it.
  *
  * Threads:  any.  Tables are filled once and live as long as the process.
  */
@@ -22,6 +23,7 @@ enum net_cms_cipher_id {
 	NET_CMS_AES192_CBC,
 	NET_CMS_AES256_CBC,
 	NET_CMS_DES3_CBC,
+	NET_CMS_DES_CBC, /* decryption alone */
 	NET_CMS_CIPHER_COUNT
 };
 

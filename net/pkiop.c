@@ -396,7 +396,8 @@ static void
 begin(struct op *op, struct bytes message)
 {
 	const struct config *conf = &op->set->conf;
-	struct net_scep_policy policy = {.sha1 = conf->scep_sha1, .des3 = conf->scep_des3};
+	struct net_scep_policy policy = {
+		.sha1 = conf->scep_sha1, .des3 = conf->scep_des3, .des_requests = conf->scep_des_requests};
 	struct err e = {0};
 	int rc = net_scep_parse(message, &policy, &op->request, &e);
 

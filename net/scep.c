@@ -415,6 +415,8 @@ cipher_read(struct parse *p, const struct net_cms_encrypted *encrypted)
 		return refuse(request, SCEP_BAD_ALG, "content cipher not supported");
 	if (cipher == NET_CMS_DES3_CBC && !p->policy->des3)
 		return refuse(request, SCEP_BAD_ALG, "3DES is not allowed");
+	if (cipher == NET_CMS_DES_CBC && !p->policy->des_requests)
+		return refuse(request, SCEP_BAD_ALG, "single DES is not allowed");
 	request->cipher = cipher;
 	request->key_size = net_cms_alg_cipher(cipher)->key_size;
 	return 0;

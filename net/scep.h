@@ -25,10 +25,11 @@
 #include "board/msg.h"
 #include "net/cms_alg.h"
 
-/* What is accepted beyond SHA-2 and AES.  Single DES and MD5 never are (RFC 8894 2.9). */
+/* What is accepted beyond SHA-2 and AES.  MD5 never is (RFC 8894 2.9). */
 struct net_scep_policy {
 	bool sha1;
 	bool des3;
+	bool des_requests; /* single DES in what clients send; the reply to it is in AES-128 */
 };
 
 /* RFC 8894 3.2.1.2 */

@@ -218,6 +218,8 @@ content_build(struct net_scep_reply *reply, const struct net_scep_request *reque
 	      const struct net_scep_answer *answer, struct err *e)
 {
 	struct net_cms_transport transport = transport_of(request);
+	/* No answer in single DES, whatever was asked (RFC 8894 2.9). */
+	enum net_cms_cipher_id cipher = request->cipher == NET_CMS_DES_CBC ? NET_CMS_AES128_CBC : request->cipher;
 	struct bytes certs[1 + NET_SCEP_CERTS_MAX];
 	AUTO_BUF plain;
 	size_t i;
@@ -232,7 +234,7 @@ content_build(struct net_scep_reply *reply, const struct net_scep_request *reque
 	rc = net_scep_certs_only(certs, 1 + answer->extra_count, &plain);
 	if (rc != 0)
 		return err_set(e, rc, 0, "degenerate SignedData of the reply");
-	return net_cms_put_envelope(&reply->content, buf_bytes(&plain), request->cipher, &transport, &request->cert,
+	return net_cms_put_envelope(&reply->content, buf_bytes(&plain), cipher, &transport, &request->cert,
 				    request->key, e);
 }
 

@@ -15,8 +15,9 @@
 CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 CLEANUP(X509, X509_free)
 
-static const struct net_scep_policy strict = {false, false};
-static const struct net_scep_policy lax = {true, true};
+static const struct net_scep_policy strict = {.sha1 = false};
+static const struct net_scep_policy lax = {.sha1 = true, .des3 = true};
+static const struct net_scep_policy legacy_client = {.des_requests = true};
 
 /* Keys are slow to make, so all tests share these. */
 static struct {
@@ -331,7 +332,7 @@ TEST(a_request_tells_who_asks_and_how)
 
 TEST(sha1_and_triple_des_only_when_the_policy_allows)
 {
-	const struct net_scep_policy sha1 = {true, false}, des3 = {false, true};
+	const struct net_scep_policy sha1 = {.sha1 = true}, des3 = {.des3 = true};
 
 	check_served(&(struct scepmsg_options){.digest = EVP_sha1(), .cipher = EVP_des_ede3_cbc()}, &lax);
 	check_served(&(struct scepmsg_options){.digest = EVP_sha1()}, &sha1);
@@ -340,7 +341,7 @@ TEST(sha1_and_triple_des_only_when_the_policy_allows)
 	CHECK_INT(judge(&(struct scepmsg_options){.digest = EVP_sha1()}, &des3), SCEP_BAD_ALG);
 }
 
-TEST(md5_and_single_des_never)
+TEST(md5_and_single_des_are_refused)
 {
 	OSSL_PROVIDER *standard = OSSL_PROVIDER_load(NULL, "default"), *legacy = OSSL_PROVIDER_load(NULL, "legacy");
 
@@ -608,10 +609,11 @@ check_is_der(struct bytes message)
 
 /* Sends a message made by options, answers it, and gives what the client makes of that. */
 static void
-converse(const struct scepmsg_options *options, const struct net_scep_answer *what, struct scepmsg_reply *ret_reply)
+converse_by(const struct net_scep_policy *policy, const struct scepmsg_options *options,
+	    const struct net_scep_answer *what, struct scepmsg_reply *ret_reply)
 {
 	struct scepmsg_request message = build(options);
-	struct net_scep_request *request = parse(message.der, &lax);
+	struct net_scep_request *request = parse(message.der, policy);
 	bool is_ec = what->ra_sign.data == f.ra_sign_ec_der.data;
 	struct err e = {0};
 	AUTO_BUF out;
@@ -626,6 +628,30 @@ converse(const struct scepmsg_options *options, const struct net_scep_answer *wh
 	CHECK(ret_reply->has_sender_nonce);
 	net_scep_request_free(request);
 	scepmsg_request_fini(&message);
+}
+
+static void
+converse(const struct scepmsg_options *options, const struct net_scep_answer *what, struct scepmsg_reply *ret_reply)
+{
+	converse_by(&lax, options, what, ret_reply);
+}
+
+/* Decision 006: read where the policy allows it, never written. */
+TEST(a_request_in_single_des_is_answered_in_aes)
+{
+	struct net_scep_answer what = {.status = STATUS_ISSUED, .certificate = f.issued_der, .ra_sign = f.ra_sign_der};
+	OSSL_PROVIDER *standard = OSSL_PROVIDER_load(NULL, "default"), *legacy = OSSL_PROVIDER_load(NULL, "legacy");
+	struct scepmsg_options options = {.cipher = EVP_des_cbc()};
+	struct scepmsg_reply reply;
+
+	CHECK(legacy != NULL);
+	check_served(&options, &legacy_client);
+	converse_by(&legacy_client, &options, &what, &reply);
+	CHECK_INT(X509_cmp(reply.issued, f.issued), 0);
+	CHECK_INT(reply.cipher, NID_aes_128_cbc);
+	scepmsg_reply_fini(&reply);
+	OSSL_PROVIDER_unload(legacy);
+	OSSL_PROVIDER_unload(standard);
 }
 
 TEST(an_issued_certificate_reaches_the_client)
@@ -818,7 +844,7 @@ main(void)
 		RUN(what_clients_do_differently_is_served),
 		RUN(a_request_tells_who_asks_and_how),
 		RUN(sha1_and_triple_des_only_when_the_policy_allows),
-		RUN(md5_and_single_des_never),
+		RUN(md5_and_single_des_are_refused),
 		RUN(of_all_message_types_only_pkcsreq_is_served),
 		RUN(the_requesters_key_must_be_sound_rsa),
 		RUN(an_expired_signer_certificate_is_fine),
@@ -827,6 +853,7 @@ main(void)
 		RUN(cut_or_flipped_messages_do_no_harm),
 		RUN(cut_or_flipped_ber_does_no_harm),
 		RUN(flipped_envelopes_do_no_harm),
+		RUN(a_request_in_single_des_is_answered_in_aes),
 		RUN(an_issued_certificate_reaches_the_client),
 		RUN(ca_certificates_go_along_when_asked_for),
 		RUN(refusal_and_pending_have_no_content),
