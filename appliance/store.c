@@ -40,6 +40,7 @@ struct worker {
 
 struct app_store {
 	int queue;
+	bool closing; /* the loop's alone */
 	int lock_fd;
 	int event_fd; /* wakes the loop when done is not empty; a loop_post() could be refused */
 	struct loop_fd *watch;
@@ -193,10 +194,13 @@ on_answers(int fd, int ready, void *arg)
 int
 app_store_submit(struct app_store *store, struct app_store_request *request)
 {
-	struct worker *worker = &store->workers[worker_of(request->op)];
+	struct worker *worker;
 	/* What ends an intent has room of its own: a certificate that is signed must not fail for want of a place. */
 	bool ends = request->op == APP_STORE_ISSUE || request->op == APP_STORE_ABANDON;
 
+	if (store == NULL || store->closing)
+		return ERR_CLOSED;
+	worker = &store->workers[worker_of(request->op)];
 	if (worker->pending >= (ends ? 2 * store->queue : store->queue))
 		return ERR_BUSY;
 	worker->pending++;
@@ -369,6 +373,7 @@ app_store_close(struct app_store *store)
 {
 	if (store == NULL)
 		return;
+	store->closing = true;
 	for (int i = 0; i < WORKERS; i++)
 		stop(store, &store->workers[i]);
 	while (answer_some(store, ANSWERS_MAX))

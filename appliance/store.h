@@ -173,7 +173,7 @@ void app_store_close(struct app_store *store);
 /*
  * Queues a request; its done function will run once.  Fails with ERR_BUSY when as many changes (or look-ups) as the
  * queue may hold are not answered yet: then it will not.  ISSUE and ABANDON, which end what has begun, are taken up
- * to twice that.
+ * to twice that.  Fails with ERR_CLOSED when the store closes, and when it is NULL.
  */
 MUST_CHECK int app_store_submit(struct app_store *store, struct app_store_request *request);
 

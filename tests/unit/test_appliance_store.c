@@ -11,7 +11,6 @@
 #include "tests/lib/test.h"
 
 #include "appliance/store.h"
-#include "appliance/store_schema.h"
 #include "board/base/clock.h"
 
 enum { NOW = 1800000000, LATER = NOW + 365 * 86400, DAY = 86400 };
@@ -263,46 +262,6 @@ TEST(the_files_are_the_owners_alone_and_have_one_user)
 	close_store(&f);
 	snprintf(path, sizeof(path), "%s-wal", f.path);
 	CHECK(access(path, F_OK) != 0); /* all is in the one file that is backed up */
-	tear_down(&f);
-}
-
-TEST(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well)
-{
-	static const struct app_store_migration first[] = {{1, "001", "CREATE TABLE a (x); INSERT INTO a VALUES (7)"},
-							   {0, NULL, NULL}};
-	static const struct app_store_migration broken[] = {
-		{1, "001", ""},
-		{2, "002", "ALTER TABLE a ADD y; UPDATE a SET y = x; DROP TABLE none"},
-		{0, NULL, NULL}};
-	static const struct app_store_migration second[] = {
-		{1, "001", "SELECT never"}, {2, "002", "ALTER TABLE a ADD y; UPDATE a SET y = x"}, {0, NULL, NULL}};
-	struct fixture f;
-	struct err e = {0};
-	struct stat before;
-	struct stat after;
-	char copy[128];
-
-	make_folder(&f);
-	snprintf(copy, sizeof(copy), "%s.new", f.path);
-	CHECK_INT(app_store_schema_update(f.path, first, &e), 0);
-	tamper(&f, "PRAGMA journal_mode = WAL; INSERT INTO a VALUES (8)");
-	CHECK_INT(stat(f.path, &before), 0);
-	CHECK_INT(app_store_schema_update(f.path, broken, &e), ERR_STORE);
-	CHECK(strstr(e.text, "none") != NULL);
-	CHECK_INT(stat(f.path, &after), 0);
-	CHECK_INT(after.st_ino, before.st_ino);
-	CHECK(access(copy, F_OK) != 0);
-	tamper(&f, "INSERT INTO a VALUES (9)"); /* one column: it is the old schema */
-	write_file(copy, "an attempt that was interrupted");
-	memset(&e, 0, sizeof(e));
-	CHECK_INT(app_store_schema_update(f.path, second, &e), 0);
-	CHECK_INT(stat(f.path, &after), 0);
-	CHECK(after.st_ino != before.st_ino);
-	CHECK_INT(after.st_mode & 0777, 0600);
-	CHECK(access(copy, F_OK) != 0);
-	tamper(&f,
-	       "CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT count(*) FROM a WHERE y = x AND y > 6");
-	CHECK_INT(app_store_schema_update(f.path, second, &e), 0); /* nothing to do */
 	tear_down(&f);
 }
 
@@ -786,6 +745,31 @@ TEST(a_full_queue_refuses_at_once_and_loses_nothing)
 	tear_down(&f);
 }
 
+/* Asks again, as long as it is let. */
+static void
+on_done_again(struct app_store_request *request, void *arg)
+{
+	struct fixture *f = arg;
+
+	f->intents++;
+	CHECK_INT(app_store_submit(f->store, request), ERR_CLOSED);
+}
+
+TEST(a_store_that_closes_takes_nothing_more)
+{
+	struct app_store_request r = about(APP_STORE_REFUSE, 1);
+	struct fixture f;
+
+	set_up(&f);
+	r.done = on_done_again;
+	r.arg = &f;
+	CHECK_INT(app_store_submit(f.store, &r), 0);
+	close_store(&f);
+	CHECK_INT(f.intents, 1);
+	CHECK_INT(app_store_submit(NULL, &r), ERR_CLOSED);
+	tear_down(&f);
+}
+
 TEST(closing_answers_everything_once)
 {
 	enum { MANY = 250 };
@@ -882,7 +866,6 @@ TEST(names_are_found_back)
 
 TEST_MAIN(RUN(what_a_crash_left_is_revoked_and_its_challenge_spent), RUN(what_is_no_store_is_refused),
 	  RUN(a_newer_schema_is_refused_and_left_alone), RUN(the_files_are_the_owners_alone_and_have_one_user),
-	  RUN(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well),
 	  RUN(a_certificate_is_stored_only_for_an_intent), RUN(a_transaction_is_answered_by_its_own_certificate),
 	  RUN(no_transaction_never_matches_another), RUN(a_challenge_is_good_once_and_in_time),
 	  RUN(only_so_many_challenges_are_open), RUN(of_two_requests_with_one_challenge_exactly_one_wins),
@@ -890,5 +873,6 @@ TEST_MAIN(RUN(what_a_crash_left_is_revoked_and_its_challenge_spent), RUN(what_is
 	  RUN(the_certificates_in_use_are_found_latest_first), RUN(importing_a_ca_certificate_twice_changes_nothing),
 	  RUN(lists_are_newest_first_and_searched), RUN(the_audit_trail_tells_each_change_and_no_secret),
 	  RUN(a_changed_audit_trail_is_found), RUN(a_full_queue_refuses_at_once_and_loses_nothing),
-	  RUN(closing_answers_everything_once), RUN(a_full_disk_fails_changes_and_nothing_else),
+	  RUN(a_store_that_closes_takes_nothing_more), RUN(closing_answers_everything_once),
+	  RUN(a_full_disk_fails_changes_and_nothing_else),
 	  RUN(a_change_that_fails_late_leaves_nothing_and_harms_no_other), RUN(names_are_found_back))
