@@ -6,6 +6,9 @@
 #include <event2/listener.h>
 
 #include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -18,6 +21,25 @@ enum {
 	READ_SLACK = 65536,    /* read ahead of what the largest request needs */
 	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
 };
+
+/*
+ * evhttp asks for the address of each peer as text.  glibc's function opens a socket to name the interface of a
+ * link-local one; the front may not open sockets, and anybody on the same link could end it.  Numbers are all that is
+ * wanted, so this function takes the place of glibc's in a program that is linked with this file.
+ */
+int
+getnameinfo(const struct sockaddr *address, socklen_t address_size, char *host, socklen_t host_size, char *service,
+	    socklen_t service_size, int flags)
+{
+	if (address->sa_family != AF_INET && address->sa_family != AF_INET6)
+		return EAI_FAMILY;
+	if (host != NULL)
+		net_limit_text(address, host, host_size);
+	if (service != NULL) /* the port is at the same place in both */
+		snprintf(service, service_size, "%u",
+			 ntohs(((const struct sockaddr_in *)(const void *)address)->sin_port));
+	return 0;
+}
 
 /* ---- listeners -------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -370,6 +371,21 @@ TEST(a_page_is_sent_as_it_is_and_304_has_no_body)
 	close(fd);
 }
 
+/* glibc's function would open a socket for this, and the front's list of system calls would end the process. */
+TEST(the_address_of_a_link_local_peer_is_asked_of_nobody)
+{
+	struct sockaddr_in6 peer = {.sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_scope_id = 1};
+	struct sockaddr other = {.sa_family = AF_UNIX};
+	char host[64];
+	char port[8];
+
+	CHECK_INT(inet_pton(AF_INET6, "fe80::1", &peer.sin6_addr), 1);
+	CHECK_INT(getnameinfo((struct sockaddr *)&peer, sizeof(peer), host, sizeof(host), port, sizeof(port), 0), 0);
+	CHECK_TEXT(host, "fe80::1");
+	CHECK_TEXT(port, "80");
+	CHECK_INT(getnameinfo(&other, sizeof(other), host, sizeof(host), port, sizeof(port), 0), EAI_FAMILY);
+}
+
 /* ---- limits and deadlines --------------------------------------------------------------------------------------- */
 
 TEST(more_connections_than_one_address_may_have_are_closed)
@@ -563,7 +579,7 @@ TEST_MAIN(WITH(other_methods_get_405), WITH(urls_and_queries_that_are_too_long_g
 	  WITH(what_is_not_http_gets_400_or_nothing), WITH(head_with_a_body_is_refused_and_ends_the_connection),
 	  WITH(a_handler_sees_method_target_body_and_peer), WITH(head_gets_the_fields_and_no_body),
 	  WITH(http_1_0_without_host_is_served_and_closed), WITH(a_connection_carries_many_requests_also_pipelined),
-	  WITH(a_page_is_sent_as_it_is_and_304_has_no_body),
+	  WITH(a_page_is_sent_as_it_is_and_304_has_no_body), WITH(the_address_of_a_link_local_peer_is_asked_of_nobody),
 	  WITH(more_connections_than_one_address_may_have_are_closed),
 	  WITH(more_connections_than_in_all_allowed_are_closed), WITH(idle_and_drip_feeding_peers_are_closed_in_time),
 	  WITH(the_idle_time_begins_anew_with_each_answer), WITH(a_peer_that_does_not_read_its_answer_is_closed),
