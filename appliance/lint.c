@@ -109,7 +109,10 @@ validity_check(const struct app_issuer *issuer, const struct tbs *tbs, struct er
 	return 0;
 }
 
-/* One AttributeTypeAndValue: text of 1 to so many characters (RFC 5280 appendix A.1). */
+/*
+ * One AttributeTypeAndValue: text of 1 to so many characters (RFC 5280 appendix A.1).  Other types than ours may stand
+ * in the name of a CA that somebody else certified, which the RA's names continue.
+ */
 static int
 attribute_check(struct bytes content, struct err *e)
 {
@@ -124,7 +127,7 @@ attribute_check(struct bytes content, struct err *e)
 		return broken(e, "subject attribute is malformed (RFC 5280 4.1.2.4)");
 	index = app_rdn_by_oid(oid.content);
 	if (index < 0)
-		return broken(e, "subject attribute of an unknown type (RFC 5280 4.1.2.4)");
+		return 0;
 	types = app_rdn_types(&count);
 	text = view_of(value.content);
 	for (characters = 0; text.left > 0; characters++)

@@ -59,7 +59,8 @@ MUST_CHECK int x509_extension_next(struct view *list, struct x509_extension *ret
 
 /*
  * The key of a SubjectPublicKeyInfo, which the caller frees with EVP_PKEY_free().  RSA and the named curves P-256,
- * P-384, P-521 only; avoids OpenSSL's generic decoder.  Fails with ERR_FORMAT or ERR_ALG.
+ * P-384, P-521 only, RSA to 16,384 bits with an exponent below 2^256; avoids OpenSSL's generic decoder.  Fails with
+ * ERR_FORMAT or ERR_ALG.
  */
 MUST_CHECK int x509_spki_key(struct bytes spki, struct evp_pkey_st **ret_key, struct err *e);
 

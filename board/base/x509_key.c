@@ -16,7 +16,7 @@
 CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
 
-enum { RSA_OCTETS_MAX = 16384 / 8, SHA1_SIZE = 20, SHA256_SIZE = 32 };
+enum { RSA_OCTETS_MAX = 16384 / 8, EXPONENT_OCTETS_MAX = 32, SHA1_SIZE = 20, SHA256_SIZE = 32 };
 enum { MD_SHA1, MD_SHA256, MD_SHA384, MD_SHA512, MD_COUNT };
 
 static pthread_once_t md_once = PTHREAD_ONCE_INIT;
@@ -166,7 +166,7 @@ key_from(const char *type, OSSL_PARAM *params, EVP_PKEY **ret_key, struct err *e
 static int
 rsa_key(const struct spki *spki, EVP_PKEY **ret_key, struct err *e)
 {
-	uint8_t n_native[RSA_OCTETS_MAX], e_native[RSA_OCTETS_MAX];
+	uint8_t n_native[RSA_OCTETS_MAX], e_native[EXPONENT_OCTETS_MAX];
 	struct bytes modulus, exponent;
 	OSSL_PARAM params[3];
 	struct view v;
@@ -176,7 +176,8 @@ rsa_key(const struct spki *spki, EVP_PKEY **ret_key, struct err *e)
 	if (der_whole(spki->bits, DER_SEQUENCE, &v) != 0 || positive_parse(&v, &modulus) != 0 ||
 	    positive_parse(&v, &exponent) != 0 || v.left != 0)
 		return err_set(e, ERR_FORMAT, 0, "RSAPublicKey");
-	if (modulus.len > sizeof(n_native) || exponent.len > modulus.len)
+	/* A longer exponent would make every verification as dear as a signature; FIPS 186-5 5.4 forbids it. */
+	if (modulus.len > sizeof(n_native) || exponent.len > sizeof(e_native) || exponent.len > modulus.len)
 		return err_set(e, ERR_ALG, 0, "RSA key of %zu octets with an exponent of %zu", modulus.len,
 			       exponent.len);
 	if ((modulus.data[modulus.len - 1] & 1) == 0 || (exponent.data[exponent.len - 1] & 1) == 0)

@@ -185,6 +185,9 @@ TEST(what_is_right_passes)
 	p.san.len = 0;
 	p.purposes.len = 0;
 	check_passes(&p);
+	/* a type that we do not know, from the name of a CA that somebody else certified */
+	p.subject = LITERAL("\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x7f\x0c\x01x");
+	check_passes(&p);
 	p.subject = LITERAL("\x30\x00");
 	p.san = LITERAL("\x30\x0f\x06\x03\x55\x1d\x11\x01\x01\xff\x04\x05\x30\x03\x82\x01x");
 	check_passes(&p);
@@ -244,7 +247,7 @@ TEST(subjects_that_break_a_rule_are_named)
 			      "DirectoryString", "4.1.2.4"),
 			SPOIL(subject, LITERAL("\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x03\x02\x01\x01"),
 			      "DirectoryString", "4.1.2.4"),
-			SPOIL(subject, LITERAL("\x30\x0c\x31\x0a\x30\x08\x06\x03\x55\x04\x7f\x0c\x01x"), "unknown type",
+			SPOIL(subject, LITERAL("\x30\x0b\x31\x09\x30\x07\x0c\x03\x55\x04\x7f\x0c\x00"), "malformed",
 			      "4.1.2.4"),
 			SPOIL(subject, LITERAL("\x30\x00"), "subjectAltName", "4.2.1.6"),
 			SPOIL(spki, LITERAL("\x30\x00"), "subjectPublicKeyInfo", "4.1.2.7"),

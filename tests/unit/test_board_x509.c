@@ -293,6 +293,8 @@ TEST(rsa_numbers_are_checked)
 	CHECK_INT(rsa_code((struct bytes){n, 0}, f4, true), ERR_FORMAT);
 	CHECK_INT(rsa_code((struct bytes){n, 2050}, f4, true), ERR_ALG);
 	CHECK_INT(rsa_code((struct bytes){n, 2}, f4, true), ERR_ALG);
+	CHECK_INT(rsa_code(modulus, (struct bytes){n, 33}, true), 0); /* 32 octets behind the sign */
+	CHECK_INT(rsa_code(modulus, (struct bytes){n, 34}, true), ERR_ALG);
 	n[256] = 0xa4;
 	CHECK_INT(rsa_code(modulus, f4, true), ERR_FORMAT);
 	n[1] = 0x25;
