@@ -81,8 +81,7 @@ TEST(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well)
 	CHECK(after.st_ino != before.st_ino);
 	CHECK_INT(after.st_mode & 0777, 0600);
 	CHECK(access(copy, F_OK) != 0);
-	tamper(&f,
-	       "CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT count(*) FROM a WHERE y = x AND y > 6");
+	tamper("CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT count(*) FROM a WHERE y = x AND y > 6");
 	CHECK_INT(app_store_schema_update(path, second, &e), 0); /* nothing to do */
 	CHECK_INT(unlink(path), 0);
 	CHECK_INT(rmdir(folder), 0);
