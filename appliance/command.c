@@ -171,35 +171,46 @@ take_number(struct app_session *session, size_t i, const char *value)
 	return ERR_FORMAT;
 }
 
-/* Takes the option in word; *next is the word behind it, used up when it is the value. */
+/* The number of the option with this name; APP_OPTION_MAX when the command has none. */
+static size_t
+find_option(const struct app_command *command, const char *name, size_t len)
+{
+	size_t i = 0;
+
+	while (i < APP_OPTION_MAX && command->options[i].name != NULL) {
+		const char *known = command->options[i].name;
+
+		if (strlen(known) == len && memcmp(known, name, len) == 0)
+			return i;
+		i++;
+	}
+	return APP_OPTION_MAX;
+}
+
+/* Takes the option in word; next is the word behind it, and *ret_used tells that it was the value. */
 static int
 take_option(struct app_session *session, const char *word, const char *next, bool *ret_used)
 {
 	size_t len = strcspn(word + 2, "=");
-	const char *value = word[2 + len] == '=' ? word + 3 + len : next;
-	const struct app_option *option = NULL;
-	size_t i;
+	bool joined = word[2 + len] == '=';
+	const char *value = joined ? word + 3 + len : next;
+	size_t i = find_option(session->command, word + 2, len);
+	enum app_option_kind kind = i < APP_OPTION_MAX ? session->command->options[i].kind : APP_OPTION_NONE;
 
-	for (i = 0; i < APP_OPTION_MAX && session->command->options[i].name != NULL; i++) {
-		option = &session->command->options[i];
-		if (strlen(option->name) == len && memcmp(option->name, word + 2, len) == 0)
-			break;
-		option = NULL;
-	}
 	*ret_used = false;
-	if (option == NULL || (option->kind == APP_OPTION_FLAG && word[2 + len] == '=')) {
+	if (i == APP_OPTION_MAX || (kind == APP_OPTION_FLAG && joined)) {
 		fail_usage(session, "Unknown option", word);
 		return ERR_FORMAT;
 	}
 	session->given[i] = true;
-	if (option->kind == APP_OPTION_FLAG)
+	if (kind == APP_OPTION_FLAG)
 		return 0;
 	if (value == NULL || strlen(value) >= sizeof(session->text[i])) {
 		fail_usage(session, value == NULL ? "A value is missing" : "A value is too long", word);
 		return ERR_FORMAT;
 	}
-	*ret_used = value == next;
-	if (option->kind == APP_OPTION_NUMBER)
+	*ret_used = !joined;
+	if (kind == APP_OPTION_NUMBER)
 		return take_number(session, i, value);
 	snprintf(session->text[i], sizeof(session->text[i]), "%s", value);
 	return 0;

@@ -33,7 +33,9 @@ struct app_command {
 /* Finds and runs the command; anything wrong with it is answered. */
 void app_command_run(struct app_session *session, const struct msg_list *words);
 
-/* Reads a serial number: 32 hexadecimal digits in either case, colons and blanks do not count.  Fails with ERR_FORMAT. */
+/*
+ * Reads a serial number: 32 hexadecimal digits in either case, colons and blanks do not count.  Fails with ERR_FORMAT.
+ */
 MUST_CHECK int app_command_serial(const char *text, uint8_t ret_serial[APP_SERIAL_SIZE]);
 
 /* Text for a terminal: each octet that is no printable ASCII as "?", cut to size.  Returns out. */

@@ -263,8 +263,8 @@ refusal_for(int code, const struct err *e)
 }
 
 /*
- * The outer signer's certificate has the request's key (RFC 8894 2.3), and its hash names the transaction.  Two encodings
- * of one key are the same key.
+ * The outer signer's certificate has the request's key (RFC 8894 2.3), and its hash names the transaction.  Two
+ * encodings of one key are the same key.
  */
 static int
 check_signer(struct enrollment *enrollment, struct bytes der, struct err *e)
@@ -288,8 +288,8 @@ check_signer(struct enrollment *enrollment, struct bytes der, struct err *e)
 }
 
 /*
- * Which challenge has to be reserved?  None when it is the static one.  Both are compared as keyed hashes, so that the time
- * this takes tells nothing about the static one, its length included.
+ * Which challenge has to be reserved?  None when it is the static one.  Both are compared as keyed hashes, so that the
+ * time this takes tells nothing about the static one, its length included.
  */
 static void
 take_challenge(struct enrollment *enrollment)
@@ -355,7 +355,10 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 	return enrollment;
 }
 
-/* Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for peers' faults. */
+/*
+ * Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for
+ * peers' faults.
+ */
 static int
 begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
 {
@@ -388,7 +391,7 @@ app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll
 	struct app_authority *a = front->authority;
 	struct enrollment *enrollment = enrollment_new(front, id, m);
 	struct err e = {0};
-	struct refusal refusal;
+	struct refusal refusal = {SCEP_BAD_REQUEST, TEXT_REQUEST, e.text};
 	struct app_reply reply;
 	int status;
 

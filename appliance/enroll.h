@@ -1,9 +1,9 @@
 /*
  * appliance/enroll - the requests of devices, from the front's message to the decision
  *
- * What the front merely claims is checked again here: the request's own signature, and that the outer signer's key is the
- * request's.  Every message is answered exactly once; why a request was refused stands in the log and the audit trail,
- * never in the answer.
+ * What the front merely claims is checked again here: the request's own signature, and that the outer signer's key is
+ * the request's.  Every message is answered exactly once; why a request was refused stands in the log and the audit
+ * trail, never in the answer.
  *
  * Threads:  the authority's loop.
  */

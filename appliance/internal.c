@@ -281,8 +281,8 @@ issue_ra(struct app_authority *a, int ra)
 }
 
 /*
- * Is a new certificate wanted?  The window is never more than a third of the current one's life, and a new one must last
- * longer: near the CA's own end it would not.
+ * Is a new certificate wanted?  The window is never more than a third of the current one's life, and a new one must
+ * last longer: near the CA's own end it would not.
  */
 static bool
 renewal_due(const struct app_authority *a, int i, int64_t now)

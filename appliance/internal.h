@@ -54,7 +54,9 @@ MUST_CHECK int app_internal_init(struct app_authority *a);
 /* Frees it. */
 void app_internal_fini(struct app_authority *a);
 
-/* Looks at keys and certificates soon, and makes what is missing; after a start, a new signer, a reload, a revocation. */
+/*
+ * Looks at keys and certificates soon, and makes what is missing; after a start, a new signer, a reload, a revocation.
+ */
 void app_internal_check(struct app_authority *a);
 
 /* MSG_TLS_REQUEST: answers with the decision. */

@@ -1,9 +1,10 @@
 /*
  * appliance/issue - one certificate from its subject to the committed record, for devices and for ourselves
  *
- *	reserve ──ok──▶ sign ──ok──▶ store ──ok──▶ done
- *	   │              │            └──failed─▶ done (the intent stays, and is resolved at the next start)
- *	   └──failed─▶ done   └──failed─▶ abandon ─▶ done
+ *	reserve --ok--> sign --ok--> store --ok--> done
+ *	   |               |             +--failed--> done (the intent stays; the next start resolves it)
+ *	   |               +--failed--> abandon --> done
+ *	   +--failed--> done
  *
  * The intent (serial, hash of the TBSCertificate, reserved challenge) is committed before anything is signed, the
  * certificate before anybody sees it.

@@ -41,7 +41,9 @@ void app_link_init(struct app_authority *a);
 /* A channel to the signer, replacing the old one; takes fd.  Fails with ERR_NOMEM. */
 MUST_CHECK int app_link_signer(struct app_authority *a, int fd);
 
-/* A channel to loop number index of the front, replacing the old one of that number; takes fd.  Fails with ERR_NOMEM. */
+/*
+ * A channel to loop number index of the front, replacing the old one of that number; takes fd.  Fails with ERR_NOMEM.
+ */
 MUST_CHECK int app_link_front(struct app_authority *a, unsigned index, int fd);
 
 /* Closes all channels. */
@@ -53,12 +55,15 @@ void app_reply_open(struct app_reply *reply, struct app_front *front, uint64_t i
 /* Answers, once; an answer to a front that is gone is dropped. */
 void app_reply_send(struct app_reply *reply, const struct msg_decision *decision);
 
-/* The shorthand for an answer without certificate: STATUS_NONE, STATUS_RETRY, or STATUS_REFUSED with fail_info and text. */
+/*
+ * The shorthand for an answer without certificate: STATUS_NONE, STATUS_RETRY, or STATUS_REFUSED with fail_info and
+ * text.
+ */
 void app_reply_status(struct app_reply *reply, int status, int fail_info, const char *text);
 
 /*
- * Reads the signer's answer to MSG_SIGN: the signature, borrowed from message, made by the CA's algorithm.  Fails with the
- * code given, with the signer's own, or with ERR_FORMAT or ERR_ALG; e has the signer's text.
+ * Reads the signer's answer to MSG_SIGN: the signature, borrowed from message, made by the CA's algorithm.  Fails with
+ * the code given, with the signer's own, or with ERR_FORMAT or ERR_ALG; e has the signer's text.
  */
 MUST_CHECK int app_link_signature(const struct app_authority *a, int code, const struct ipc_message *message,
 				  struct bytes *ret_signature, struct err *e);

@@ -16,9 +16,9 @@
 MUST_CHECK int app_ownname_like(struct bytes ca_name, const char *suffix, struct buf *out, struct err *e);
 
 /*
- * From names separated by blanks (front.tls_names): appends to name a Name with the first as common name, and to san the
- * GeneralNames with all of them, IPv4 and IPv6 addresses as iPAddress, the rest as dNSName.  Fails with ERR_CONFIG when a
- * name is neither or there is none.
+ * From names separated by blanks (front.tls_names): appends to name a Name with the first as common name, and to san
+ * the GeneralNames with all of them, IPv4 and IPv6 addresses as iPAddress, the rest as dNSName.  Fails with ERR_CONFIG
+ * when a name is neither or there is none.
  */
 MUST_CHECK int app_ownname_tls(const char *names, struct buf *name, struct buf *san, struct err *e);
 

@@ -154,7 +154,6 @@ finish(struct app_publish_job *job, int code, const struct err *e)
 {
 	struct app_authority *a = job->authority;
 	struct app_publish *p = &a->publish;
-	struct err none = {0};
 	struct list waits;
 
 	p->job = NULL;
@@ -168,7 +167,7 @@ finish(struct app_publish_job *job, int code, const struct err *e)
 	}
 	if (p->again && !a->stopping)
 		begin(a);
-	tell(&waits, code, code == 0 ? &none : e);
+	tell(&waits, code, e);
 	job_free(job);
 }
 
@@ -210,7 +209,7 @@ on_put(struct app_store_request *request, void *arg)
 		log_event(CRL_PUBLISHED, (long long)job->number, (unsigned long long)job->crl.count,
 			  (long long)job->next_update);
 		broadcast_crl(a);
-		finish(job, 0, NULL);
+		finish(job, 0, &e);
 		return;
 	}
 	/* Another number is in the store than we think: look again before the next attempt. */

@@ -2,8 +2,8 @@
  * appliance/publish - making the CRL, and giving CRL and identity to the fronts
  *
  * A full CRL is made at the start when there is none or an old one, every ca.crl_interval_minutes, and after each
- * revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer is
- * away the old CRL stays, and making it is tried again with back-off.
+ * revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer
+ * is away the old CRL stays, and making it is tried again with back-off.
  *
  * Threads:  the authority's loop.
  */
@@ -49,8 +49,8 @@ void app_publish_fini(struct app_authority *a);
 void app_publish_start(struct app_authority *a);
 
 /*
- * Makes a new CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL: nobody
- * waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
+ * Makes a new CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL:
+ * nobody waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
  */
 void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
 

@@ -62,15 +62,15 @@ void app_state_init(struct app_authority *a, struct loop *loop);
 MUST_CHECK int app_state_configure(struct app_authority *a, const struct config *conf, struct err *e);
 
 /*
- * Takes copies of the chain, the CA's own certificate first.  Fails with ERR_FORMAT, ERR_ALG, ERR_NOMEM, and with ERR_STAGE
- * when another chain is in use already: that needs a restart.
+ * Takes copies of the chain, the CA's own certificate first.  Fails with ERR_FORMAT, ERR_ALG, ERR_NOMEM, and with
+ * ERR_STAGE when another chain is in use already: that needs a restart.
  */
 MUST_CHECK int app_state_chain(struct app_authority *a, const struct msg_list *certificates, struct err *e);
 
 /*
- * Opens the store and the challenge key under paths.state, makes the CA certificate known to it, and starts the modules.
- * Blocks; before the loop runs.  Fails with what app_store_open() and app_challenge_key_open() say, ERR_STAGE without
- * configuration or chain.
+ * Opens the store and the challenge key under paths.state, makes the CA certificate known to it, and starts the
+ * modules. Blocks; before the loop runs.  Fails with what app_store_open() and app_challenge_key_open() say, ERR_STAGE
+ * without configuration or chain.
  */
 MUST_CHECK int app_state_open(struct app_authority *a, struct err *e);
 

@@ -9,7 +9,7 @@
 #include "tests/lib/certs.h"
 #include "tests/lib/test.h"
 
-/* ---- the stand-in signer ------------------------------------------------------------------------------------------ */
+/* ---- the stand-in signer ---- */
 
 static EVP_PKEY *
 key_of(struct office *o, int key_class)
@@ -91,7 +91,7 @@ office_drop_signer(struct office *o)
 	o->signer = NULL;
 }
 
-/* ---- the stand-in front ------------------------------------------------------------------------------------------- */
+/* ---- the stand-in front ---- */
 
 static void
 take_decision(struct office_front *front, struct bytes body)
@@ -158,7 +158,7 @@ office_drop_front(struct office *o)
 	o->front.ipc = NULL;
 }
 
-/* ---- the office --------------------------------------------------------------------------------------------------- */
+/* ---- the office ---- */
 
 static void
 start(struct office *o, bool with_signer)
