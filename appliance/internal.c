@@ -1,6 +1,7 @@
 #include "appliance/internal.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "appliance/ownname.h"
@@ -144,6 +145,8 @@ ask_key(struct app_authority *a, struct app_internal_job *job, enum key_class ke
 static void
 ask_store(struct app_authority *a, struct app_internal_job *job, int ra)
 {
+	int status;
+
 	job->authority = a;
 	job->ra = ra;
 	job->request.op = APP_STORE_CURRENT;
@@ -152,9 +155,12 @@ ask_store(struct app_authority *a, struct app_internal_job *job, int ra)
 	job->request.usage = (int)ra_kinds[ra].usage;
 	job->request.now = clock_wall();
 	job->request.limit = APP_RA_DECRYPT_MAX;
-	job->request.code = app_store_submit(a->store, &job->request);
-	if (job->request.code == 0)
+	status = app_store_submit(a->store, &job->request);
+	/* From here on an accepted request belongs to the store's thread. */
+	if (status == 0)
 		a->internal.waiting++;
+	else
+		job->request.code = status;
 }
 
 static void
@@ -371,12 +377,12 @@ static void
 decide(struct app_authority *a)
 {
 	struct app_internal *internal = &a->internal;
-	AUTO(char) jobs = (char *)internal->jobs;
+	struct app_internal_job *jobs = TAKE(internal->jobs);
 	int64_t now = clock_wall();
-	bool complete = take_answers(a, internal->jobs);
+	bool complete = take_answers(a, jobs);
 	bool due = false;
 
-	internal->jobs = NULL;
+	free(jobs);
 	if (a->stopping)
 		return;
 	announce(a);
