@@ -22,7 +22,7 @@
 
 enum {
 	BACKOFF_FIRST_MS = 100,
-	BACKOFF_LAST_MS = 30 * 1000,
+	BACKOFF_LAST_MS = 10 * 1000, /* also what a returned token may wait at the longest */
 	LIFE_THAT_COUNTS_MS = 60 * 1000,
 	STOP_STEP_MS = 5 * 1000,    /* MSG_STOP, then SIGTERM, then SIGKILL */
 	CLOSED_GRACE_MS = 2 * 1000, /* a role whose channel closed has this long to end */

@@ -3,7 +3,7 @@
  *
  * fork+exec with the role's own user id, no supplementary groups, resource limits, no new privileges, an empty
  * environment but for what is passed, and every descriptor closed except log (2) and control channel (3); 0 and 1
- * are /dev/null.  A role that ends is started again after 100 ms, then twice as long each time up to 30 s; a minute
+ * are /dev/null.  A role that ends is started again after 100 ms, then twice as long each time up to 10 s; a minute
  * of life resets that.
  *
  * Threads:  the parent's loop.

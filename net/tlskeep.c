@@ -177,8 +177,11 @@ void
 net_tlskeep_set_authority(struct net_tlskeep *keep, struct ipc *authority)
 {
 	keep->authority = authority;
-	if (keep->is_due)
-		ask(keep);
+	if (!keep->is_due)
+		return;
+	/* Somebody came back, so what failed before may work now, if not at once then soon. */
+	keep->retry_ms = RETRY_MIN_MS;
+	ask(keep);
 }
 
 void

@@ -30,7 +30,7 @@ void net_tlskeep_free(struct net_tlskeep *keep);
 /* New names make a new certificate. */
 void net_tlskeep_configure(struct net_tlskeep *keep, const struct config *conf);
 
-/* The channel to the authority; NULL while there is none. */
+/* The channel to the authority, NULL while there is none; also said again when the signer's channel changed. */
 void net_tlskeep_set_authority(struct net_tlskeep *keep, struct ipc *authority);
 
 /* The CA; takes a reference.  Another CA makes a new certificate. */

@@ -36,6 +36,15 @@ run_appliance()
 	. "$dir/ports"
 }
 
+# Starts chanceryd without waiting for anything, for tests in which it does not become healthy; the log goes on.
+launch_appliance()
+{
+	. "$dir/ports"
+	CONTROL=$dir/run/control
+	"$BIN_DIR/chanceryd" --config "$dir/chancery.conf" >>"$dir/log" 2>&1 &
+	echo $! >"$dir/chanceryd.pid"
+}
+
 start_appliance()
 {
 	make_appliance "${1:-rsa2048}"
@@ -137,7 +146,7 @@ role_replaced()
 
 http_code()
 {
-	curl -s -o /dev/null -w '%{http_code}' "$@"
+	curl -s -o "$dir/http.body" -w '%{http_code}' "$@"
 }
 
 # The RA certificate of a folder that has this key usage ("Key Encipherment", "Digital Signature").
@@ -173,6 +182,22 @@ enroll_device()
 			--cacert ca.pem "$@" --outform pem >"$name.new" || exit 1
 		mv "$name.new" "$name.pem"
 	)
+}
+
+# make_request FILE [CHALLENGE]: a good PKCSReq in DER, for asking a server with curl
+make_request()
+{
+	ra_file=$(ra_with 'Key Encipherment' "$dir"/device/ra*.pem)
+	{ [ $# -gt 1 ] && echo "$2" || challenge; } >"$dir/request.challenge" || return 1
+	"$TESTS_DIR/bench_prepare" "$dir/request.challenge" "$ra_file" "$dir/request.framed" >/dev/null || return 1
+	tail -c +5 "$dir/request.framed" >"$1"
+}
+
+# post_request FILE: posts it; the answer's body is in $dir/answer, its header fields in $dir/answer.head; prints the status
+post_request()
+{
+	http_code -m "${timeout:-15}" -D "$dir/answer.head" -o "$dir/answer" --data-binary "@$1" \
+		-H 'Content-Type: application/x-pki-message' "$SCEP_URL?operation=PKIOperation"
 }
 
 serial_of()
