@@ -24,6 +24,7 @@ struct part {
 	pid_t pid; /* of the last start */
 	bool ready;
 	bool held;
+	bool pin_refused; /* the signer is held because of setup->pin */
 };
 
 struct parent {
@@ -258,8 +259,10 @@ on_message(struct spawn *spawn, struct ipc_message *message, void *arg)
 	if (message->type != MSG_TROUBLE || msg_trouble_get(message->body, &trouble) != 0)
 		return;
 	log_event(FAILURE, "start of a role", err_name((int)trouble.code), trouble.detail, log_text(trouble.text));
-	if (trouble.code == ERR_PIN && part == &part->parent->part[PART_SIGNER])
-		hold(part, trouble.text);
+	if (trouble.code != ERR_PIN || part != &part->parent->part[PART_SIGNER])
+		return;
+	part->pin_refused = true;
+	hold(part, trouble.text);
 }
 
 /* Stops the first that still runs, and the others from on_exited(). */
@@ -341,6 +344,14 @@ release_signer(struct parent *p)
 		log_event(ROLE_HELD, "signer", log_text(e.text));
 		return;
 	}
+	if (signer->pin_refused && bytes_equal(secret_bytes(pin), secret_bytes(p->setup->pin))) {
+		secret_free(pin);
+		log_event(ROLE_HELD, "signer",
+			  log_text("signer.pin_file still holds the same, refused PIN; "
+				   "to try it again, restart chanceryd"));
+		return;
+	}
+	signer->pin_refused = false;
 	secret_free(p->setup->pin);
 	p->setup->pin = pin;
 	signer->held = false;

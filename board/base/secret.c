@@ -78,7 +78,7 @@ secret_check_file(int fd, const char *path, struct err *e)
 	struct stat st;
 
 	if (fstat(fd, &st) != 0)
-		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: fstat", path);
+		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return err_set(e, ERR_CONFIG, 0, "secret file %s is not a regular file", path);
 	if ((st.st_mode & 077) != 0)
@@ -146,7 +146,7 @@ secret_read_fd(int fd, const char *path, size_t max, struct secret **ret_secret,
 		return err_set(e, ERR_IO, ENOMEM, "secret file %s: no memory", path);
 	n = secret_read_all(fd, raw->data, max + 3);
 	if (n < 0)
-		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: read", path);
+		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: %s", path, strerror(errno));
 	line = (struct bytes){raw->data, (size_t)n};
 	r = secret_line(&line, max, path, e);
 	if (r != 0)
@@ -166,7 +166,7 @@ secret_read_file(const char *path, size_t max, struct secret **ret_secret, struc
 	if (fd < 0 && errno == ELOOP)
 		return err_set(e, ERR_CONFIG, ELOOP, "secret file %s is a symbolic link", path);
 	if (fd < 0)
-		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: open", path);
+		return err_set(e, ERR_IO, (uint32_t)errno, "secret file %s: %s", path, strerror(errno));
 	r = secret_read_fd(fd, path, max, ret_secret, e);
 	(void)close(fd);
 	return r;
