@@ -4,8 +4,9 @@
  * What the signing path needs goes through the engine (hsm/engine.h); this is for the rest: token information, login,
  * objects and their attributes, key generation.  A process uses one module, loaded once and never unloaded.
  *
- * C_Initialize is called here with CKF_OS_LOCKING_OK before the engine is loaded, which then finds it done.  No function
- * here closes a session: SoftHSM 2.6.1 crashes or forgets the login when that happens beside other calls (facts, C73).
+ * C_Initialize is called here with CKF_OS_LOCKING_OK before the engine is loaded, which then finds it done.  No
+ * function here closes a session: SoftHSM 2.6.1 crashes or forgets the login when that happens beside other calls
+ * (facts, C73).
  *
  * Threads:  hsm_call_open() first and once; then any, one call at a time per session.
  */

@@ -22,8 +22,8 @@
 static ENGINE *engine;
 
 /*
- * Keeps the engine's code in memory whatever OpenSSL does with the engine: its static tables are used until the end, and
- * leak checkers need its symbols.
+ * Keeps the engine's code in memory whatever OpenSSL does with the engine: its static tables are used until the end,
+ * and leak checkers need its symbols.
  */
 static void
 pin_library(void)

@@ -7,7 +7,8 @@
  * bad ciphertext costs one operation instead of two.
  *
  * Threads:  open and load by one thread before others sign; then the keys by any; rv by any about itself.
- * Owner:    a loaded key is the caller's and may be shared by threads; free it with EVP_PKEY_free(), or leave it to _exit().
+ * Owner:    a loaded key is the caller's and may be shared by threads; free it with EVP_PKEY_free(), or
+ *           leave it to _exit().
  */
 #ifndef HSM_ENGINE_H
 #define HSM_ENGINE_H

@@ -99,7 +99,7 @@ find_private(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HANDLE
 
 /* ---- attributes -------------------------------------------------------------------------------------------------- */
 
-/* What a class's private key must be.  must_exist: a token that does not know the attribute is not trusted with a key. */
+/* What a class's private key must be.  must_exist: a token that does not know the attribute is not trusted. */
 struct rule {
 	CK_ATTRIBUTE_TYPE type;
 	const char *name;
@@ -159,8 +159,8 @@ check_attributes(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HA
 /* ---- generating -------------------------------------------------------------------------------------------------- */
 
 /*
- * SoftHSM and others store the public key first, so a crash in between leaves it alone; without its private key it is of
- * no use to anybody.
+ * SoftHSM and others store the public key first, so a crash in between leaves it alone; without its private key it is
+ * of no use to anybody.
  */
 static int
 remove_half(struct hsm_token *token, enum key_class key_class, struct err *e)

@@ -71,14 +71,19 @@ sign_decode(struct hsm_request *request, struct bytes body)
 	request->key_class = (enum key_class)m.key_class;
 	request->digest = (enum digest)m.digest;
 	request->job.bulk = m.key_class == KEY_CRL || m.key_class == KEY_AUDIT;
-	code = check_class(request);
-	return code != 0 ? code : keep_data(request, m.data);
+	if (check_class(request) != 0)
+		return ERR_FORMAT;
+	request->too_long = m.data.len > hsm_tbs_limit(request->key_class);
+	return request->too_long ? 0 : keep_data(request, m.data);
 }
 
 static int
 sign_allowed(struct hsm_request *request, struct err *e)
 {
 	int code = hsm_tbs_allowed(request->key_class, request->from, request->digest, e);
+
+	if (code == 0 && request->too_long)
+		code = err_set(e, ERR_LIMIT, 0, "refused to sign: longer than anything that this key signs");
 
 	/* At the ceremony the worker may be making the key just now. */
 	if (code == 0 && !request->domain->ceremony && key_of(request) == NULL)

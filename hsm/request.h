@@ -41,6 +41,7 @@ struct hsm_request {
 	enum digest digest;
 	enum key_alg algorithm;
 	char label[33];
+	bool too_long;            /* data was longer than the class allows, and not kept */
 	struct hsm_unwrap unwrap; /* its bytes point into data */
 	struct bytes data;        /* owned */
 
@@ -73,8 +74,8 @@ bool hsm_request_is_local(const struct hsm_request *request);
 MUST_CHECK int hsm_request_answer(struct hsm_request *request, struct ipc *ipc);
 
 /*
- * Answers a request that a worker may still be busy with: with e, and without a look at what the worker changes.  Fails as
- * ipc_send() does.
+ * Answers a request that a worker may still be busy with, so it looks at nothing that a worker changes.
+ * Fails as ipc_send() does.
  */
 MUST_CHECK int hsm_request_fail(const struct hsm_request *request, const struct err *e, struct ipc *ipc);
 

@@ -16,7 +16,7 @@ CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 
 enum { CONTENT_KEY_SIZE = 32 };
 
-/* ---- known answers: FIPS 180-4 examples, and signatures of keys that were thrown away ----------------------------- */
+/* ---- known answers: FIPS 180-4 examples, and signatures of keys that were thrown away --------------------------- */
 
 static const uint8_t sha256_abc[] = {
 	0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,

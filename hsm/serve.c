@@ -12,6 +12,9 @@
 /* Front's loops, the authority, the ceremony. */
 enum { PEERS_MAX = 20 };
 
+/* Each may hold a CRL of 64 MiB; there is no use for more than one or two. */
+enum { BULK_MAX = 8 };
+
 /* Making a token or an RSA-4096 key takes minutes in some. */
 enum { CEREMONY_DEADLINE_MS = 300 * 1000 };
 
@@ -32,6 +35,7 @@ struct hsm_service {
 	struct peer peers[PEERS_MAX];
 	uint64_t generations;
 	struct list open; /* requests that wait for their answer */
+	unsigned bulk;    /* bulk jobs that the workers have */
 	struct hsm_service_state state;
 };
 
@@ -47,7 +51,9 @@ struct errand {
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
 
-/* A channel that does not take its answers is closed: its peer gets ERR_CLOSED for all that is open, and comes again. */
+/*
+ * A channel that does not take its answers is closed: its peer gets ERR_CLOSED for all that is open, and comes again.
+ */
 static void
 drop_peer(struct peer *peer)
 {
@@ -97,6 +103,7 @@ errand_done(struct hsm_job *job)
 	bool suspect = errand->request.suspect;
 
 	service->state.last_ms = clock_mono_ms();
+	service->bulk -= job->bulk;
 	finish(errand);
 	if (service->refuse != 0)
 		return;
@@ -126,9 +133,13 @@ admit(struct errand *errand)
 		request->job.run(&request->job);
 		return false;
 	}
-	code = hsm_workers_put(service->setup.workers, &request->job);
+	code = request->job.bulk && service->bulk >= BULK_MAX ? ERR_BUSY : 0;
+	if (code == 0)
+		code = hsm_workers_put(service->setup.workers, &request->job);
 	if (code != 0)
 		err_set(&request->job.err, code, 0, "%s", err_name(code));
+	else
+		service->bulk += request->job.bulk;
 	return code == 0;
 }
 

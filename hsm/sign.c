@@ -125,7 +125,7 @@ hsm_sign(const struct hsm_key *key, enum digest digest, struct bytes data, struc
 	return 0;
 }
 
-/* ---- unwrapping: values below are 0 or 1, and nothing branches on them -------------------------------------------- */
+/* ---- unwrapping: values below are 0 or 1, and nothing branches on them ------------------------------------------ */
 
 /* 1 when a is not 0. */
 static unsigned

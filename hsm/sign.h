@@ -1,8 +1,9 @@
 /*
  * hsm/sign - one private-key operation: sign bytes, or unwrap a content-encryption key
  *
- * The digest is made here in software; the token does RSA PKCS#1 v1.5 or ECDSA on it.  Every signature is verified with
- * the public key before it leaves: a token that computes wrongly must not hand out something that helps to find its key.
+ * The digest is made here in software; the token does RSA PKCS#1 v1.5 or ECDSA on it.  Every signature is verified
+ * with the public key before it leaves: a token that computes wrongly must not hand out something that helps to find
+ * its key.
  *
  * Unwrapping never tells whether the ciphertext was good (RFC 8894 section 4, RFC 3218): each call draws random bytes,
  * does one private operation, and picks the result without a branch.  Where the token offers RSA without padding, the
@@ -34,7 +35,7 @@ struct hsm_unwrap {
 /* Fetches digests once; call before any other function here.  Fails with ERR_CRYPTO. */
 MUST_CHECK int hsm_sign_init(struct err *e);
 
-/* The AlgorithmIdentifier, whole, for signatures of such a key with digest; empty when there is none.  Static storage. */
+/* AlgorithmIdentifier, whole, of signatures by such a key with digest; empty when there is none.  Static storage. */
 struct bytes hsm_sign_algorithm(enum key_alg algorithm, enum digest digest);
 
 /* Signs data, whole.  Fails with ERR_ALG, ERR_TOKEN (also when the signature does not verify), ERR_CRYPTO. */

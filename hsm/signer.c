@@ -383,8 +383,13 @@ main(void)
 		.on_stop = on_stop,
 		.arg = &signer,
 	};
+	int status;
 
 	if (hsm_service_new(&signer.service) != 0)
 		_exit(1);
-	_exit(role_run(ROLE_SIGNER, &functions));
+	status = role_run(ROLE_SIGNER, &functions);
+	/* Workers that wait for nothing can be joined; one inside the module can not. */
+	if (signer.workers != NULL && hsm_workers_open(signer.workers) == 0)
+		hsm_workers_free(signer.workers);
+	_exit(status);
 }

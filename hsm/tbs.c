@@ -10,6 +10,8 @@ enum { USAGE_KEY_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
 
 enum { DAY_S = 24 * 3600 };
 
+enum { CRL_LIMIT = 64 * 1024 * 1024, DATA_LIMIT = 64 * 1024 };
+
 /* All that a check may look at. */
 struct question {
 	const struct hsm_limits *limits;
@@ -131,7 +133,7 @@ check_authority_key_id(const struct question *q, const struct x509_tbs *tbs, str
 	return 0;
 }
 
-/* No extension twice (RFC 5280 4.2): a reader might look at the other one.  Few are there, so the square does not hurt. */
+/* No extension twice (RFC 5280 4.2): a reader might look at the other one. */
 static int
 check_unique_extensions(const struct x509_tbs *tbs, struct err *e)
 {
@@ -398,6 +400,12 @@ hsm_tbs_allowed(enum key_class key_class, enum role from, enum digest digest, st
 	if ((unsigned)digest >= DIGEST_COUNT || (digest == DIGEST_SHA1 && !table[row].sha1))
 		return err_set(e, ERR_ALG, 0, "refused to sign: digest not allowed for this key");
 	return 0;
+}
+
+size_t
+hsm_tbs_limit(enum key_class key_class)
+{
+	return key_class == KEY_CRL ? CRL_LIMIT : DATA_LIMIT;
 }
 
 int

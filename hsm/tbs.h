@@ -38,12 +38,15 @@ struct hsm_limits {
 	int max_days;           /* ca.max_validity_days */
 };
 
-/* The limits that come with a CA certificate.  Fails with ERR_FORMAT, or ERR_CONFIG when it is not of the key ca_spki. */
+/* The limits that a CA certificate sets.  Fails with ERR_FORMAT, or ERR_CONFIG when it is not of the key ca_spki. */
 MUST_CHECK int hsm_limits_init(struct bytes ca_certificate, struct bytes ca_spki, int max_days,
 			       struct hsm_limits *ret_limits, struct err *e);
 
 /* May from have anything signed by key_class with digest?  Cheap, for the loop.  Fails with ERR_DENIED or ERR_ALG. */
 MUST_CHECK int hsm_tbs_allowed(enum key_class key_class, enum role from, enum digest digest, struct err *e);
+
+/* Octets of the longest data that is looked at for this class. */
+size_t hsm_tbs_limit(enum key_class key_class);
 
 /*
  * May from have data signed by key_class, whose signatures carry algorithm (an AlgorithmIdentifier, whole)?  now is

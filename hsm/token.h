@@ -1,8 +1,9 @@
 /*
  * hsm/token - one token: found by its label or PKCS#11 URI, logged in to once, watched
  *
- * It keeps one session of its own open for ever, for finding and generating keys and for the health probe; SoftHSM loses
- * the login when the last session of a slot closes (facts, C73).  Signing uses libp11's sessions (hsm/engine.h).
+ * It keeps one session of its own open for ever, for finding and generating keys and for the health probe; SoftHSM
+ * loses the login when the last session of a slot closes (facts, C73).  Signing uses libp11's sessions
+ * (hsm/engine.h).
  *
  * Threads:  one at a time.
  * Owner:    the caller frees a token with hsm_token_free(), which leaves the session to the process's end.
@@ -32,9 +33,9 @@ struct hsm_token_name {
 MUST_CHECK int hsm_token_name_parse(const char *text, struct hsm_token_name *ret_name, struct err *e);
 
 /*
- * Finds the one token that fits name.  Opens a session (read-write if writable) and logs in with exactly one attempt, and
- * none at all when the token says that it is locked or that one more failure would lock it.  Fails with ERR_UNKNOWN when
- * there is no such token, ERR_EXISTS when several fit, ERR_PIN, ERR_TOKEN.
+ * Finds the one token that fits name.  Opens a session (read-write if writable) and logs in with exactly one attempt,
+ * and none at all when the token says that it is locked or that one more failure would lock it.  Fails with
+ * ERR_UNKNOWN when there is no such token, ERR_EXISTS when several fit, ERR_PIN, ERR_TOKEN.
  */
 MUST_CHECK int hsm_token_open(const struct hsm_token_name *name, struct bytes pin, bool writable,
 			      struct hsm_token **ret_token, struct err *e);

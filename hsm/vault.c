@@ -50,8 +50,8 @@ hsm_vault_init_token(struct hsm_vault *vault, const char *label, struct bytes so
 }
 
 /*
- * RSA without padding is preferred for unwrapping (hsm/sign.h), but a token that lists it need not allow it for this key,
- * or may drop leading zeros; then the token's own unpadding has to do, and OAEP is not offered.
+ * RSA without padding is preferred for unwrapping (hsm/sign.h), but a token that lists it need not allow it for this
+ * key, or may drop leading zeros; then the token's own unpadding has to do, and OAEP is not offered.
  */
 static int
 test_unwrap(struct hsm_key *key, struct err *e)

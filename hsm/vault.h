@@ -1,8 +1,9 @@
 /*
  * hsm/vault - the token with its checked and tested keys, opened in one go
  *
- * What the signer and chancery-hsmspeed do at start: module, token, login, self-tests, keys.  Everything here blocks and
- * is done before the workers start; a key does not change afterwards, except at the ceremony, where one worker is alone.
+ * What the signer and chancery-hsmspeed do at start: module, token, login, self-tests, keys.  Everything here blocks
+ * and is done before the workers start; a key does not change afterwards, except at the ceremony, where one worker is
+ * alone.
  *
  * Threads:  open, init, load by one thread; then key() by any.
  * Owner:    the caller's storage; the module, the engine and the session stay for the life of the process.
@@ -36,7 +37,7 @@ hsm_vault_init_token(struct hsm_vault *vault, const char *label, struct bytes so
 /* Checks, loads and tests the key of key_class.  Fails as hsm_key_load() and hsm_selftest_*() do. */
 MUST_CHECK int hsm_vault_load(struct hsm_vault *vault, enum key_class key_class, struct err *e);
 
-/* Loads every key that the token has; those that it lacks stay NULL.  Fails with the first failure of one that it has. */
+/* Loads every key that the token has; those that it lacks stay NULL.  Fails as hsm_vault_load() for the first one. */
 MUST_CHECK int hsm_vault_load_all(struct hsm_vault *vault, struct err *e);
 
 /* The key that serves key_class, or NULL; borrowed. */

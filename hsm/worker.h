@@ -1,9 +1,10 @@
 /*
  * hsm/worker - the threads that wait for the token, so that the loop need not
  *
- * A worker takes a job from the queue, runs it unless its deadline has passed, and leaves it for the loop, which calls
- * its done function.  Every job that hsm_workers_put() accepted is given back exactly once, run or not.  Nobody can stop
- * a call into a PKCS#11 module (facts, hsm.md 7), so the loop asks now and then how long the slowest call has lasted.
+ * A worker takes a job from the queue, runs it unless its deadline has passed, and leaves it for the loop, which
+ * calls its done function.  Every job that hsm_workers_put() accepted is given back exactly once, run or not.  Nobody
+ * can stop a call into a PKCS#11 module (facts, hsm.md 7), so the loop asks now and then how long the slowest call
+ * has lasted.
  *
  * Threads:  made, used and freed by the loop's thread.
  * Owner:    a job is the workers' from a successful put until its done function is called.
@@ -27,7 +28,10 @@ MUST_CHECK int hsm_workers_put(struct hsm_workers *workers, struct hsm_job *job)
 /* Takes no more jobs; those accepted are still done. */
 void hsm_workers_close(struct hsm_workers *workers);
 
-/* Closes, waits for the threads, calls done for what is left, and frees.  Blocks, so never from a running loop.  NULL is fine. */
+/*
+ * Closes, waits for the threads, calls done for what is left, and frees.  Blocks, so never from a running loop.  NULL
+ * is fine.
+ */
 void hsm_workers_free(struct hsm_workers *workers);
 
 /* Milliseconds that the slowest running job has taken so far; 0 when all are idle. */

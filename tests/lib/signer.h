@@ -1,8 +1,8 @@
 /*
  * tests/lib/signer - the real chancery-signer as a child process, with channels to it
  *
- * The child runs under the signer's user id when the test is root.  It is not started again unless a test says so.  What
- * waits does so with a deadline and fails the test at its end.
+ * The child runs under the signer's user id when the test is root.  It is not started again unless a test says
+ * so.  What waits does so with a deadline and fails the test at its end.
  *
  * Threads:  one.
  */
@@ -48,6 +48,7 @@ void signer_rig_wait(struct signer_rig *rig, const unsigned *counter, unsigned c
 /* Stops it in order, waits for its end, and frees what start made.  Returns the exit status. */
 int signer_rig_stop(struct signer_rig *rig);
 
+/* Stops it if it runs, and frees all. */
 void signer_rig_fini(struct signer_rig *rig);
 
 /* What one question was answered with; free body with buf_fini(). */
@@ -61,16 +62,24 @@ struct signer_answer {
 /* For msg_name_call(): keeps the answer in arg, a struct signer_answer. */
 void signer_keep(int code, const struct ipc_message *message, void *arg);
 
-/* Questions that wait for their answer; each returns the answer's code, or the transport's. */
+/*
+ * MSG_SIGN over ipc: waits for the answer and returns its code, or the transport's.  algorithm and signature may be
+ * NULL together; both are appended to when it is 0.
+ */
 int signer_sign(struct signer_rig *rig, struct ipc *ipc, enum key_class key_class, enum digest digest,
 		struct bytes data, struct buf *algorithm, struct buf *signature);
-int signer_unwrap(struct signer_rig *rig, int padding, size_t key_size, struct bytes ciphertext,
-		  struct buf *key); /* see signer_sign(); PKCS#1, or OAEP with SHA-1 */
-int signer_public_key(struct signer_rig *rig, struct ipc *ipc, enum key_class key_class,
-		      struct buf *spki); /* see signer_sign() */
-int signer_generate(struct signer_rig *rig, enum key_class key_class, enum key_alg algorithm,
-		    struct buf *spki);                            /* see signer_sign() */
-int signer_token_init(struct signer_rig *rig, const char *label); /* see signer_sign() */
+
+/* MSG_UNWRAP by the front, PKCS#1 or OAEP with SHA-1; returns as signer_sign(), the key is appended. */
+int signer_unwrap(struct signer_rig *rig, int padding, size_t key_size, struct bytes ciphertext, struct buf *key);
+
+/* MSG_PUBLIC_KEY; returns as signer_sign(), the answer's spki is appended unless that is NULL. */
+int signer_public_key(struct signer_rig *rig, struct ipc *ipc, enum key_class key_class, struct buf *spki);
+
+/* MSG_KEY_GENERATE in a ceremony; returns as signer_public_key(). */
+int signer_generate(struct signer_rig *rig, enum key_class key_class, enum key_alg algorithm, struct buf *spki);
+
+/* MSG_TOKEN_INIT in a ceremony; returns as signer_public_key(). */
+int signer_token_init(struct signer_rig *rig, const char *label);
 
 /* A CA certificate for the token's ca key of this algorithm, signed by it in a ceremony; the caller frees data. */
 struct bytes signer_make_root(struct signer_rig *rig, enum key_alg algorithm, struct bytes name);

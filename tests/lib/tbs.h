@@ -29,8 +29,7 @@ struct tbs_plan {
 };
 
 /* A certificate of one day from now, serial 0x4711; the other bytes are borrowed. */
-struct tbs_plan
-tbs_plan(struct bytes algorithm, struct bytes issuer, struct bytes subject, struct bytes spki, int64_t now);
+struct tbs_plan tbs_plan(struct bytes alg, struct bytes issuer, struct bytes subject, struct bytes spki, int64_t now);
 
 /* Appends the TBSCertificate. */
 void tbs_put(struct buf *out, const struct tbs_plan *plan);

@@ -1,8 +1,8 @@
 /*
  * tests/lib/token - a SoftHSM token of one's own, in a folder of its own
  *
- * Sets SOFTHSM2_CONF for this process, so it comes before anything that loads the module.  Every function fails the test
- * when it cannot do its work.
+ * Sets SOFTHSM2_CONF for this process, so it comes before anything that loads the module.  Every function fails the
+ * test when it cannot do its work.
  *
  * Threads:  one.
  */

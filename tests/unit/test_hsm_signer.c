@@ -105,7 +105,7 @@ TEST(service_signs_certificates_crls_and_messages)
 	AUTO_BUF algorithm;
 	AUTO_BUF signature;
 
-	buf_init(&data, 4096);
+	buf_init(&data, 100000);
 	buf_init(&algorithm, 100);
 	buf_init(&signature, 1000);
 	rig_service(&rig);
@@ -130,6 +130,10 @@ TEST(service_signs_certificates_crls_and_messages)
 	CHECK_INT(signer_sign(&rig, rig.authority, KEY_CRL, DIGEST_SHA256, buf_bytes(&data), &algorithm, &signature),
 		  0);
 	CHECK_INT(x509_verify(key, buf_bytes(&algorithm), buf_bytes(&data), buf_bytes(&signature), NULL), 0);
+	buf_clear(&data);
+	while (data.len <= 65536)
+		buf_put_raw(&data, HSM_TBS_AUDIT_PREFIX, sizeof(HSM_TBS_AUDIT_PREFIX) - 1);
+	CHECK_INT(signer_sign(&rig, rig.authority, KEY_AUDIT, DIGEST_SHA256, buf_bytes(&data), NULL, NULL), ERR_LIMIT);
 	CHECK_INT(signer_sign(&rig, rig.authority, KEY_AUDIT, DIGEST_SHA256, bytes_of_text(HSM_TBS_AUDIT_PREFIX), NULL,
 			      NULL),
 		  ERR_UNKNOWN);
@@ -495,8 +499,8 @@ TEST(idle_signer_notices_the_loss_by_itself)
 }
 
 /*
- * Whoever holds this lock stops every signature of SoftHSM, for as long as it likes (facts, hsm.md 7).  A child does, until
- * it is killed.
+ * Whoever holds this lock stops every signature of SoftHSM, for as long as it likes (facts, hsm.md 7).  A child does,
+ * until it is killed.
  */
 static pid_t
 lock_token(void)
