@@ -434,6 +434,8 @@ load(struct app_authority *a)
 void
 app_publish_start(struct app_authority *a)
 {
+	/* A crash may have come between a revocation and its CRL, so the last one is not good enough. */
+	a->publish.again = true;
 	load(a);
 }
 

@@ -1,8 +1,8 @@
 /*
  * appliance/publish - making the CRL, and giving CRL and identity to the fronts
  *
- * A full CRL is made at the start when there is none or an old one, every ca.crl_interval_minutes, and after each
- * revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer
+ * A full CRL is made at every start (a crash may have come between a revocation and its CRL), every
+ * ca.crl_interval_minutes, and after each revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer
  * is away the old CRL stays, and making it is tried again with back-off.
  *
  * Threads:  the authority's loop.
@@ -45,7 +45,7 @@ MUST_CHECK int app_publish_init(struct app_authority *a);
 /* Tells all that wait that it is over, and frees. */
 void app_publish_fini(struct app_authority *a);
 
-/* Reads the last CRL from the store, and makes one when it is due. */
+/* Reads the last CRL from the store, serves it, and makes the next one. */
 void app_publish_start(struct app_authority *a);
 
 /*

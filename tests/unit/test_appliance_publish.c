@@ -171,15 +171,47 @@ TEST(goes_on_with_number_and_list_after_a_restart)
 	office_close(&o);
 }
 
-TEST(makes_a_crl_when_the_old_one_is_due_at_the_start)
+TEST(publishes_at_the_start_what_a_crash_kept_off_the_crl)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	EVP_PKEY *other = certs_ec("P-256");
+	struct bytes csr = office_csr(other, "lost", "all", NULL);
+	int asked;
+
+	office_open(&o, true);
+	CHECK_INT(secret_new("all", 3, &o.authority.static_challenge), 0);
+	office_enroll(&o, "t", key, "all");
+	/* Revoked, but no CRL is made; and an intent that is never resolved. */
+	revoke_last(&o);
+	o.mood = OFFICE_SILENT;
+	asked = o.asked;
+	office_ask(&o, "lost", csr, other);
+	OFFICE_UNTIL(&o, o.asked > asked);
+	CHECK_INT(crl_entries(&o), 0);
+	office_stop(&o);
+	office_open_again(&o, true);
+	OFFICE_UNTIL(&o, o.authority.publish.number == 2 && o.front.crls == 2);
+	CHECK_INT(crl_entries(&o), 2);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	EVP_PKEY_free(other);
+	office_close(&o);
+}
+
+TEST(makes_the_next_crl_when_it_is_due_and_not_before)
 {
 	struct office o;
 	int64_t now = clock_wall();
 
 	office_open(&o, true);
-	office_stop(&o);
-	clock_set_fake(now + 2 * DAY_S, -1);
-	office_open_again(&o, true);
+	app_publish_wake(&o.authority);
+	CHECK(o.authority.publish.job == NULL);
+	clock_set_fake(now + o.conf.ca_crl_interval_minutes * 60 - 60, -1);
+	app_publish_wake(&o.authority);
+	CHECK(o.authority.publish.job == NULL);
+	clock_set_fake(now + o.conf.ca_crl_interval_minutes * 60 + 60, -1);
+	app_publish_wake(&o.authority);
 	OFFICE_UNTIL(&o, o.authority.publish.number == 2);
 	clock_set_fake(-1, -1);
 	office_close(&o);
@@ -334,7 +366,8 @@ TEST_MAIN(RUN(gives_up_when_the_store_takes_no_change_for_long_and_not_before),
 	  RUN(keeps_the_old_crl_while_the_signer_is_away_and_heals_by_itself),
 	  RUN(tells_the_truth_about_a_signature_that_failed), RUN(puts_a_revoked_certificate_on_the_next_crl),
 	  RUN(serves_all_that_is_asked_meanwhile_with_one_more_crl), RUN(goes_on_with_number_and_list_after_a_restart),
-	  RUN(makes_a_crl_when_the_old_one_is_due_at_the_start),
+	  RUN(publishes_at_the_start_what_a_crash_kept_off_the_crl),
+	  RUN(makes_the_next_crl_when_it_is_due_and_not_before),
 	  RUN(makes_no_second_ra_certificates_while_the_first_are_good),
 	  RUN(renews_ra_certificates_ahead_and_keeps_the_old_decryption_one),
 	  RUN(makes_no_certificates_without_end_when_the_ca_ends),
