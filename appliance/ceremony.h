@@ -21,8 +21,8 @@ struct app_ceremony {
 };
 
 /*
- * Reads a ceremony file (libconfig; ceremony.conf.sample has every setting).  Unknown and missing settings and values that
- * are not allowed fail with ERR_CONFIG, and e says "FILE:LINE: setting: what is allowed".
+ * Reads a ceremony file (libconfig; ceremony.conf.sample has every setting).  Unknown and missing settings and values
+ * that are not allowed fail with ERR_CONFIG, and e says "FILE:LINE: setting: what is allowed".
  */
 MUST_CHECK int app_ceremony_read(const char *path, struct app_ceremony *ret_ceremony, struct err *e);
 

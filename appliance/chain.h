@@ -22,15 +22,15 @@ struct app_chain {
 void app_chain_fini(struct app_chain *chain);
 
 /*
- * Reads every certificate of a PEM file in its order; free with app_chain_fini() on success.  Fails with ERR_UNKNOWN when there
- * is no file, ERR_FORMAT when it holds none or something broken, ERR_LIMIT for more than APP_CHAIN_MAX.
+ * Reads every certificate of a PEM file in its order; free with app_chain_fini() on success.  Fails with ERR_UNKNOWN
+ * when there is no file, ERR_FORMAT when it holds none or something broken, ERR_LIMIT for more than APP_CHAIN_MAX.
  */
 MUST_CHECK int app_chain_read(const char *path, struct app_chain *ret_chain, struct err *e);
 
 /*
- * Puts a chain in order, own CA first: the certificate whose key is spki, then issuer by issuer up to a self-signed root.
- * What does not belong to it is left out and freed.  Verifies it as RFC 5280 6.1 wants at this time: signatures, dates, CA:TRUE,
- * path lengths, key usages.  Fails with ERR_VERIFY or ERR_UNKNOWN, and e names certificate and reason.
+ * Puts a chain in order, own CA first: the certificate whose key is spki, then issuer by issuer up to a self-signed
+ * root. What does not belong to it is left out and freed.  Verifies it as RFC 5280 6.1 wants at this time: signatures,
+ * dates, CA:TRUE, path lengths, key usages.  Fails with ERR_VERIFY or ERR_UNKNOWN, and e names certificate and reason.
  */
 MUST_CHECK int app_chain_order(struct app_chain *chain, struct bytes spki, int64_t now, struct err *e);
 

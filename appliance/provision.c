@@ -1,8 +1,8 @@
 /*
  * chancery-provision - makes the token, the keys and the CA certificate, once
  *
- * "chancery provision" and "chancery import-chain" end here.  Every step looks first whether it was done before, so that a
- * second run after a failure goes on where the first stopped, and a third run changes nothing.
+ * "chancery provision" and "chancery import-chain" end here.  Every step looks first whether it was done before, so
+ * that a second run after a failure goes on where the first stopped, and a third run changes nothing.
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
  * appliance/tokensession - a signer of its own for the ceremony, asked one thing at a time
  *
  * The PKCS#11 module is loaded in the signer alone, also during provisioning: this starts chancery-signer in the same
- * confinement as in service, gives it the PINs, and sends the messages that only ROLE_PROVISION may send.  The signer is
- * not started again when it ends.
+ * confinement as in service, gives it the PINs, and sends the messages that only ROLE_PROVISION may send.  The signer
+ * is not started again when it ends.
  *
  * Threads:  one; every call blocks for at most its deadline.
  */
@@ -16,7 +16,10 @@
 
 struct app_token;
 
-/* Starts the signer at path and waits until it works.  so_pin may be NULL.  Fails with ERR_PIN, ERR_TOKEN, ERR_IO, ERR_TIMEOUT. */
+/*
+ * Starts the signer at path and waits until it works.  so_pin may be NULL.  Fails with ERR_PIN, ERR_TOKEN, ERR_IO,
+ * ERR_TIMEOUT.
+ */
 MUST_CHECK int app_token_open(const char *path, const struct config *conf, const struct secret *pin,
 			      const struct secret *so_pin, struct app_token **ret_token, struct err *e);
 

@@ -17,8 +17,8 @@
 struct config {
 #define GROUP(group, help)
 #define INT(group, key, value, low, high, when, help) int group##_##key;
-#define BOOL(group, key, value, when, help) bool group##_##key;
-#define TEXT(group, key, value, size, when, help) char group##_##key[size];
+#define BOOL(group, key, value, when, help)           bool group##_##key;
+#define TEXT(group, key, value, size, when, help)     char group##_##key[size];
 #include "board/config.def"
 #undef GROUP
 #undef INT
@@ -51,6 +51,6 @@ void config_print_man(FILE *out);
  * that differs is given to changed("group.key", arg).
  */
 void config_reload(struct config *conf, const struct config *next, void (*changed)(const char *setting, void *arg),
-                   void *arg);
+		   void *arg);
 
 #endif

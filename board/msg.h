@@ -42,14 +42,14 @@ struct msg_list {
 };
 
 /* struct msg_config { struct bytes config; }; and so on, one for each line of msg.def. */
-#define U8(n) uint8_t n;
-#define U16(n) uint16_t n;
-#define U32(n) uint32_t n;
-#define U64(n) uint64_t n;
-#define I64(n) int64_t n;
-#define BYTES(n) struct bytes n;
+#define U8(n)         uint8_t n;
+#define U16(n)        uint16_t n;
+#define U32(n)        uint32_t n;
+#define U64(n)        uint64_t n;
+#define I64(n)        int64_t n;
+#define BYTES(n)      struct bytes n;
 #define TEXT(n, size) char n[size];
-#define LIST(n, max) struct msg_list n;
+#define LIST(n, max)  struct msg_list n;
 #define MSG(name, NAME, from, to, limit, ...)                                                                          \
 	struct msg_##name {                                                                                            \
 		__VA_ARGS__                                                                                            \
@@ -77,7 +77,7 @@ struct msg_list {
 	MUST_CHECK int msg_##name##_get(struct bytes body, struct msg_##name *ret_m);                                  \
 	MUST_CHECK int msg_##name##_send(struct ipc *ipc, uint64_t id, const struct msg_##name *m);                    \
 	MUST_CHECK int msg_##name##_call(struct ipc *ipc, const struct msg_##name *m, int timeout_ms,                  \
-	                                 ipc_answer_fn fn, void *arg);
+					 ipc_answer_fn fn, void *arg);
 #include "board/msg.def"
 #undef MSG
 

@@ -1,8 +1,9 @@
 /*
  * net/cms_alg - the algorithms of CMS messages (RFC 3370, 4055, 5754): which there are, and how messages name them
  *
- * What is not in these enums is not supported: MD5 has no number here.  Single DES (RFC 8894 2.9 forbids it) is there to read
- * requests of clients that know nothing else, where the configuration allows it; nothing is ever written with it.
+ * What is not in these enums is not supported: MD5 has no number here.  Single DES (RFC 8894 2.9 forbids it) is there
+ * to read requests of clients that know nothing else, where the configuration allows it; nothing is ever written with
+ * it.
  *
  * Threads:  any.  Tables are filled once and live as long as the process.
  */

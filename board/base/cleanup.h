@@ -13,11 +13,11 @@
 
 #include <stdlib.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #define CLEANUP(type, release)                                                                                         \
-	static inline __attribute__((unused)) void cleanup_##type(type **p)                                           \
+	static inline __attribute__((unused)) void cleanup_##type(type **p)                                            \
 	{                                                                                                              \
 		if (*p != NULL)                                                                                        \
 			release(*p);                                                                                   \
@@ -25,13 +25,13 @@
 
 /* The same for "struct tag". */
 #define CLEANUP_STRUCT(tag, release)                                                                                   \
-	static inline __attribute__((unused)) void cleanup_struct_##tag(struct tag **p)                               \
+	static inline __attribute__((unused)) void cleanup_struct_##tag(struct tag **p)                                \
 	{                                                                                                              \
 		if (*p != NULL)                                                                                        \
 			release(*p);                                                                                   \
 	}
 
-#define AUTO(type) __attribute__((cleanup(cleanup_##type))) type *
+#define AUTO(type)       __attribute__((cleanup(cleanup_##type))) type *
 #define AUTO_STRUCT(tag) __attribute__((cleanup(cleanup_struct_##tag))) struct tag *
 
 #define TAKE(p)                                                                                                        \

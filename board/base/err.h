@@ -25,25 +25,25 @@ enum err_class {
 /* STAGE: OpenSSL has a type ERR_STATE.
  *       name      value  class   text */
 #define ERR_LIST(X)                                                                                                    \
-	X(NOMEM,   -1,  SELF,   "out of memory")                                                                       \
-	X(FORMAT,  -2,  PEER,   "malformed")                                                                           \
-	X(VERIFY,  -3,  PEER,   "signature or integrity check failed")                                                 \
-	X(ALG,     -4,  PEER,   "algorithm not supported or not allowed")                                              \
-	X(DENIED,  -5,  PEER,   "not allowed")                                                                         \
-	X(UNKNOWN, -6,  PEER,   "not found")                                                                           \
-	X(EXISTS,  -7,  PEER,   "exists already")                                                                      \
-	X(LIMIT,   -8,  PEER,   "larger than allowed")                                                                 \
-	X(BUSY,    -9,  RETRY,  "busy: the queue is full")                                                             \
-	X(CLOSED,  -10, RETRY,  "the other side is gone")                                                              \
-	X(TIMEOUT, -11, RETRY,  "no answer in time")                                                                   \
-	X(TOKEN,   -12, DEVICE, "the token is not usable")                                                             \
-	X(PIN,     -13, DEVICE, "the token refused the PIN")                                                           \
-	X(IO,      -14, DEVICE, "input or output failed")                                                              \
-	X(STORE,   -15, DEVICE, "the store failed")                                                                    \
-	X(CONFIG,  -16, SELF,   "configuration")                                                                       \
-	X(STAGE,   -17, SELF,   "not possible in this state")                                                          \
-	X(CRYPTO,  -18, SELF,   "cryptographic library failed")                                                        \
-	X(INTERNAL,-19, SELF,   "internal error")
+	X(NOMEM, -1, SELF, "out of memory")                                                                            \
+	X(FORMAT, -2, PEER, "malformed")                                                                               \
+	X(VERIFY, -3, PEER, "signature or integrity check failed")                                                     \
+	X(ALG, -4, PEER, "algorithm not supported or not allowed")                                                     \
+	X(DENIED, -5, PEER, "not allowed")                                                                             \
+	X(UNKNOWN, -6, PEER, "not found")                                                                              \
+	X(EXISTS, -7, PEER, "exists already")                                                                          \
+	X(LIMIT, -8, PEER, "larger than allowed")                                                                      \
+	X(BUSY, -9, RETRY, "busy: the queue is full")                                                                  \
+	X(CLOSED, -10, RETRY, "the other side is gone")                                                                \
+	X(TIMEOUT, -11, RETRY, "no answer in time")                                                                    \
+	X(TOKEN, -12, DEVICE, "the token is not usable")                                                               \
+	X(PIN, -13, DEVICE, "the token refused the PIN")                                                               \
+	X(IO, -14, DEVICE, "input or output failed")                                                                   \
+	X(STORE, -15, DEVICE, "the store failed")                                                                      \
+	X(CONFIG, -16, SELF, "configuration")                                                                          \
+	X(STAGE, -17, SELF, "not possible in this state")                                                              \
+	X(CRYPTO, -18, SELF, "cryptographic library failed")                                                           \
+	X(INTERNAL, -19, SELF, "internal error")
 
 enum err_code {
 	ERR_NONE = 0,

@@ -5,8 +5,8 @@
  * type, u16 zero, u64 id; then the body.  A descriptor may ride along (SCM_RIGHTS).  board/msg.def says which role may
  * send which type to which role, and how long it may be; a frame outside that table closes the channel.
  *
- * ipc_call() sends a request and promises exactly one call of its function: with the answer, or with ERR_TIMEOUT, or with
- * ERR_CLOSED.  What is no answer to a call arrives at the channel's on_message.
+ * ipc_call() sends a request and promises exactly one call of its function: with the answer, or with ERR_TIMEOUT, or
+ * with ERR_CLOSED.  What is no answer to a call arrives at the channel's on_message.
  *
  * Threads:  the loop's thread alone.
  */
@@ -19,15 +19,7 @@
 struct ipc;
 
 /* Who speaks.  ROLE_CONSOLE is the chancery command, ROLE_PROVISION the ceremony. */
-enum role {
-	ROLE_PARENT,
-	ROLE_FRONT,
-	ROLE_AUTHORITY,
-	ROLE_SIGNER,
-	ROLE_CONSOLE,
-	ROLE_PROVISION,
-	ROLE_COUNT
-};
+enum role { ROLE_PARENT, ROLE_FRONT, ROLE_AUTHORITY, ROLE_SIGNER, ROLE_CONSOLE, ROLE_PROVISION, ROLE_COUNT };
 
 struct ipc_message {
 	uint16_t type;
@@ -44,7 +36,7 @@ typedef void (*ipc_answer_fn)(int code, const struct ipc_message *message, void 
 
 struct ipc_handlers {
 	ipc_message_fn on_message;
-	ipc_closed_fn on_closed; /* once, after all calls were answered with ERR_CLOSED; free the channel here or later */
+	ipc_closed_fn on_closed; /* once, after all calls ended with ERR_CLOSED; free the channel here or later */
 	void *arg;
 };
 
@@ -52,14 +44,17 @@ enum { IPC_OUT_LIMIT = 64 * 1024 * 1024, IPC_CALL_LIMIT = 8192 };
 
 /* Takes over fd on success (made non-blocking).  self and peer decide what may come and go.  Fails with ERR_NOMEM. */
 MUST_CHECK int ipc_new(struct loop *loop, int fd, enum role self, enum role peer, const struct ipc_handlers *handlers,
-                       struct ipc **ret_ipc);
+		       struct ipc **ret_ipc);
 
-/* Closes; open calls are answered with ERR_CLOSED first, on_closed is not called.  NULL is fine.  May be called in callbacks. */
+/*
+ * Closes; open calls are answered with ERR_CLOSED first, on_closed is not called.  NULL is fine.  May be called in
+ * callbacks.
+ */
 void ipc_free(struct ipc *ipc);
 
 /*
- * Sends a message; fd -1 or a descriptor that is duplicated.  Fails with ERR_BUSY when IPC_OUT_LIMIT bytes wait already,
- * ERR_CLOSED, ERR_DENIED when the table does not allow it, ERR_NOMEM.
+ * Sends a message; fd -1 or a descriptor that is duplicated.  Fails with ERR_BUSY when IPC_OUT_LIMIT bytes wait
+ * already, ERR_CLOSED, ERR_DENIED when the table does not allow it, ERR_NOMEM.
  */
 MUST_CHECK int ipc_send(struct ipc *ipc, uint16_t type, uint64_t id, struct bytes body, int fd);
 
@@ -75,8 +70,8 @@ size_t ipc_open_calls(const struct ipc *ipc); /* see ipc_backlog() */
 
 /* The other end's role, and the number that the parent gave the channel (ipc_set_index(); 0 at first). */
 enum role ipc_peer(const struct ipc *ipc);
-unsigned ipc_index(const struct ipc *ipc);             /* see ipc_peer() */
-void ipc_set_index(struct ipc *ipc, unsigned index);  /* see ipc_peer() */
+unsigned ipc_index(const struct ipc *ipc);           /* see ipc_peer() */
+void ipc_set_index(struct ipc *ipc, unsigned index); /* see ipc_peer() */
 
 /* "parent", "front", … Static storage. */
 const char *ipc_role_name(enum role role);

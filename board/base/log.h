@@ -2,8 +2,8 @@
  * board/base/log - one line per event, from one catalogue
  *
  * log.def lists every event with its level, its fields and what it means for the operator.  A line is
- * "time=… role=… level=… event=… key=value …" on standard error.  Text that came from a peer goes through log_text(),
- * which escapes it.  An event that repeats more than LOG_BURST times a second is suppressed and counted.
+ * "time=... role=... level=... event=... key=value ..." on standard error.  Text that came from a peer goes through
+ * log_text(), which escapes it.  An event that repeats more than LOG_BURST times a second is suppressed and counted.
  *
  * Threads:  any.  A write that would block is dropped and counted, never waited for.
  */
@@ -42,8 +42,8 @@ void log_init(const char *role, enum log_level level);
 int log_level_parse(const char *word);
 
 /*
- * s quoted and escaped for a log line: printable ASCII as it is, all else as \xNN, cut after 200 characters.  The answer
- * lives in one of 16 buffers of the calling thread, which take turns.
+ * s quoted and escaped for a log line: printable ASCII as it is, all else as \xNN, cut after 200 characters.  The
+ * answer lives in one of 16 buffers of the calling thread, which take turns.
  */
 const char *log_text(const char *s);
 

@@ -28,7 +28,9 @@ typedef void (*loop_fn)(void *arg);
 /* A loop for the calling thread.  Fails with ERR_NOMEM or ERR_IO. */
 MUST_CHECK int loop_new(struct loop **ret_loop);
 
-/* Frees a loop that does not run; watches and timers must be freed before.  Posted calls that did not run are dropped. */
+/*
+ * Frees a loop that does not run; watches and timers must be freed before.  Posted calls that did not run are dropped.
+ */
 void loop_free(struct loop *loop);
 
 /* Runs until loop_stop(); every callback comes from inside here. */
@@ -61,7 +63,9 @@ void loop_timer_set(struct loop_timer *timer, int64_t ms);
 /* Cancels and frees; NULL is fine.  May be called from its own callback. */
 void loop_timer_free(struct loop_timer *timer);
 
-/* Calls fn(arg) from the loop when this process gets the signal, for as long as the loop lives.  Fails with ERR_NOMEM. */
+/*
+ * Calls fn(arg) from the loop when this process gets the signal, for as long as the loop lives.  Fails with ERR_NOMEM.
+ */
 MUST_CHECK int loop_signal(struct loop *loop, int signo, loop_fn fn, void *arg);
 
 /* libevent's own handle, for net/http.c, net/tls.c alone. */

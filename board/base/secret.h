@@ -13,7 +13,10 @@
 
 struct secret;
 
-/* A copy of data in protected memory, which the caller frees.  data may be NULL for len zero bytes.  Fails with ERR_NOMEM. */
+/*
+ * A copy of data in protected memory, which the caller frees.  data may be NULL for len zero bytes.  Fails with
+ * ERR_NOMEM.
+ */
 MUST_CHECK int secret_new(const void *data, size_t len, struct secret **ret_secret);
 
 /* Wipes and frees; NULL is fine. */

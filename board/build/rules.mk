@@ -23,6 +23,7 @@ bin-y :=
 test-y :=
 flags-y :=
 include $(1)/Makefile
+$(1)-uses := $$(sort $(call room,$(1)) $$(uses-y))
 $(1)-objs := $$(addprefix $(O)/$(1)/,$$(obj-y))
 $(1)-srcs := $$(wildcard $(1)/*.c)
 programs  += $$(addprefix $(O)/bin/,$$(bin-y))
@@ -31,9 +32,9 @@ $(O)/$(1)/%.o: flags := -I$(call view,$(1)) $$(flags-y)
 $(O)/$(1)/%.o: $(1)/%.c $(KCONFIG_AUTOHEADER) $(call view,$(1))/.made
 	$$(call say,CC,$$<) mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(cppflags) $$(CPPFLAGS) $$(flags) $$(cflags) $$(CFLAGS) -MMD -MP -c -o $$@ $$<
-$(call view,$(1))/.made: $(1)/Makefile
+$(call view,$(1))/.made: $(1)/Makefile board/build/rules.mk
 	@rm -rf $$(@D) && mkdir -p $$(@D)
-	@for room in $$(sort $(call room,$(1)) $$(uses-y)); do ln -s $(CURDIR)/$$$$room $$(@D)/$$$$room; done && touch $$@
+	@for room in $$($(1)-uses); do ln -s $(CURDIR)/$$$$room $$(@D)/$$$$room; done && touch $$@
 $(call archive,$(1)): $$($(1)-objs)
 	$$(call say,AR,$$@) mkdir -p $$(@D) && rm -f $$@
 	$$(Q)$$(AR) rcs $$@ $$^

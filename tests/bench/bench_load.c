@@ -1,11 +1,13 @@
 /*
  * bench_load - prepared requests against a running appliance, and what they took
  *
- *	load enroll FILE ADDRESS PORT CONNECTIONS FIRST COUNT   sends COUNT messages of FILE, each once, from number FIRST on
- *	load get TARGET ADDRESS PORT SECONDS                    fetches TARGET again and again on one connection
+ *	bench_load enroll FILE ADDRESS PORT CONNECTIONS FIRST COUNT
+ *		sends COUNT messages of FILE, each once, from number FIRST on
+ *	bench_load get TARGET ADDRESS PORT SECONDS
+ *		fetches TARGET again and again on one connection
  *
- * Prints one JSON object: {"done", "ok", "seconds", "per_s", "p50_ms", "p99_ms"}.  FILE is what bench_prepare.c wrote.  Connections are kept
- * open (HTTP/1.1); each sends its next request when it has the answer to its last.
+ * Prints one JSON object: {"done", "ok", "seconds", "per_s", "p50_ms", "p99_ms"}.  FILE is what bench_prepare.c wrote.
+ * Connections are kept open (HTTP/1.1); each sends its next request when it has the answer to its last.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -197,7 +199,10 @@ push(struct connection *c)
 	}
 }
 
-/* Reads what is there; after a whole answer the next request goes out.  False when the connection has nothing more to do. */
+/*
+ * Reads what is there; after a whole answer the next request goes out.  False when the connection has nothing more to
+ * do.
+ */
 static bool
 pull(struct work *w, struct connection *c)
 {

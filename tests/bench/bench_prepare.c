@@ -4,8 +4,8 @@
  *	prepare CHALLENGES RA_PEM OUT
  *
  * One PKCSReq for each line of CHALLENGES, for a device of its own name, enveloped to the certificate in RA_PEM with
- * AES-128-CBC and signed with SHA-256.  A pool of RSA-2048 keys serves all of them; transactionIDs differ.  OUT gets u32 length
- * and bytes of each.
+ * AES-128-CBC and signed with SHA-256.  A pool of RSA-2048 keys serves all of them; transactionIDs differ.  OUT gets
+ * u32 length and bytes of each.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -23,8 +23,8 @@
 
 #define TEST(name) static void name(void **state __attribute__((unused)))
 
-#define CHECK(cond) assert_true(cond)
-#define CHECK_INT(a, b) assert_int_equal((a), (b))
+#define CHECK(cond)      assert_true(cond)
+#define CHECK_INT(a, b)  assert_int_equal((a), (b))
 #define CHECK_TEXT(a, b) assert_string_equal((a), (b))
 #define CHECK_BYTES(v, data_, len_)                                                                                    \
 	do {                                                                                                           \
@@ -45,8 +45,9 @@ test_finish(int count, int failed)
 #define TEST_MAIN(...)                                                                                                 \
 	int main(void)                                                                                                 \
 	{                                                                                                              \
-		const struct CMUnitTest list_[] = { __VA_ARGS__ };                                                     \
-		return test_finish((int)(sizeof(list_) / sizeof(list_[0])), cmocka_run_group_tests(list_, NULL, NULL)); \
+		const struct CMUnitTest list_[] = {__VA_ARGS__};                                                       \
+		return test_finish((int)(sizeof(list_) / sizeof(list_[0])),                                            \
+				   cmocka_run_group_tests(list_, NULL, NULL));                                         \
 	}
 
 #endif

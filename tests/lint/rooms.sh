@@ -3,6 +3,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
 out=${O:-$PWD/build}
+# Away from the tree: a quoted include is looked for beside the including file first.
+cd "$out" || exit 1
 try()
 {
 	local room=$1 header=$2

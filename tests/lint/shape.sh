@@ -41,6 +41,8 @@ awk 'FNR == 1 { above = 0; depth = 0; open = 0 }
 	/^\/\*/ || /^ \*/ { above = 1; next }
 	/^$/ { above = 0; next }
 	/^MUST_CHECK [a-z0-9_ *]+$/ { next }
+	/^static[^;=]*$/ { body = 1; above = 0; next }
+	body { if (/^}/) body = 0; next }
 	/^#/ || /^\t/ || /^[ }]/ || /^(static|struct|enum|typedef|extern)[^(]*[;{]$/ || /^static/ || /^typedef/ { if ($0 !~ /^\t/) above = 0; next }
 	/^[a-zA-Z].*[a-z_0-9]\(/ && !/^[A-Z_]+\(/ { if (!above && $0 !~ /\/\*/) print FILENAME ":" FNR ": " $0; above = 0; next }
 	{ above = 0 }' "${headers[@]}" | rule "every prototype is documented"
