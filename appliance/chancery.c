@@ -170,6 +170,7 @@ main(int argc, char **argv)
 {
 	const char *path = getenv("CHANCERY_CONTROL");
 	int first = 1;
+	int status;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (path == NULL || *path == '\0')
@@ -188,5 +189,9 @@ main(int argc, char **argv)
 		fprintf(stderr, "chancery: too many words, or one is too long\n");
 		return EXIT_WRONG_USE;
 	}
-	return run_command(path, argv + first, argc - first);
+	status = run_command(path, argv + first, argc - first);
+	/* Help is wanted most when nothing runs yet. */
+	if (status == EXIT_FAILED && strcmp(argv[first], "help") == 0)
+		return usage(stderr, status);
+	return status;
 }
