@@ -267,12 +267,12 @@ int
 hsm_call_generate(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_ATTRIBUTE *public_template,
 		  CK_ULONG public_count, CK_ATTRIBUTE *private_template, CK_ULONG private_count, struct err *e)
 {
-	CK_MECHANISM mechanism = {.mechanism = type};
+	CK_MECHANISM how = {.mechanism = type, .pParameter = NULL, .ulParameterLen = 0};
 	CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
 	CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
 
-	return CALL(C_GenerateKeyPair, session, &mechanism, public_template, public_count, private_template,
-		    private_count, &public_key, &private_key);
+	return CALL(C_GenerateKeyPair, session, &how, public_template, public_count, private_template, private_count,
+		    &public_key, &private_key);
 }
 
 int

@@ -169,7 +169,9 @@ percentile_ms(const struct speed *speed, unsigned percent)
 {
 	size_t n = speed->count < SAMPLES_MAX ? speed->count : SAMPLES_MAX;
 
-	return n == 0 ? 0 : speed->samples[(n - 1) * percent / 100] / 1000.0;
+	size_t at = n == 0 ? 0 : (n - 1) * percent / 100;
+
+	return n == 0 ? 0 : speed->samples[at] / 1000.0;
 }
 
 /* Keeps two jobs for each worker on their way, so that none waits for the loop. */

@@ -28,7 +28,8 @@ keep_data(struct hsm_request *request, struct bytes data)
 		return ERR_NOMEM;
 	if (data.len != 0)
 		memcpy(copy, data.data, data.len);
-	request->data = (struct bytes){copy, data.len};
+	request->data.data = copy;
+	request->data.len = data.len;
 	return 0;
 }
 

@@ -118,7 +118,7 @@ static int
 check_authority_key_id(const struct question *q, const struct x509_tbs *tbs, struct err *e)
 {
 	struct view content;
-	struct der id;
+	struct der id = {0};
 	bool there;
 	int code = find_extension(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there);
 

@@ -191,17 +191,29 @@ check_pin_flags(const CK_TOKEN_INFO *info, struct err *e)
 	return 0;
 }
 
+/* Opens the session that stays, and logs in. */
+static int
+log_in(CK_SLOT_ID slot, struct bytes pin, bool writable, CK_SESSION_HANDLE *ret_session, struct err *e)
+{
+	CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+	int code = hsm_call_open_session(slot, writable, &session, e);
+
+	if (code == 0)
+		code = hsm_call_login(session, CKU_USER, pin, e);
+	if (code == 0)
+		*ret_session = session;
+	return code;
+}
+
 int
 hsm_token_open(const struct hsm_token_name *name, struct bytes pin, bool writable, struct hsm_token **ret_token,
 	       struct err *e)
 {
-	AUTO_STRUCT(hsm_token) token = calloc(1, sizeof(*token));
+	CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+	struct hsm_token *token;
 	struct found found;
-	int code;
+	int code = look(name, &found, e);
 
-	if (token == NULL)
-		return err_set(e, ERR_NOMEM, 0, "token");
-	code = look(name, &found, e);
 	if (code != 0)
 		return code;
 	if (found.count == 0)
@@ -209,16 +221,17 @@ hsm_token_open(const struct hsm_token_name *name, struct bytes pin, bool writabl
 	if (found.count > 1)
 		return err_set(e, ERR_EXISTS, 0, "%u tokens fit signer.token; name the serial too", found.count);
 	code = check_pin_flags(&found.info, e);
-	if (code != 0)
-		return code;
-	token->slot = found.slot;
-	name_of(&found.info, &token->name);
-	code = hsm_call_open_session(found.slot, writable, &token->session, e);
 	if (code == 0)
-		code = hsm_call_login(token->session, CKU_USER, pin, e);
+		code = log_in(found.slot, pin, writable, &session, e);
 	if (code != 0)
 		return code;
-	*ret_token = TAKE(token);
+	token = calloc(1, sizeof(*token));
+	if (token == NULL)
+		return err_set(e, ERR_NOMEM, 0, "token");
+	token->slot = found.slot;
+	token->session = session;
+	name_of(&found.info, &token->name);
+	*ret_token = token;
 	return 0;
 }
 
