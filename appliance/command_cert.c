@@ -132,6 +132,13 @@ print_fingerprint(struct app_session *session, struct bytes der)
 	app_session_print(session, "\n");
 }
 
+/* Names come from devices: what is neither printable ASCII nor a line's end could steer the operator's terminal. */
+static bool
+is_plain(char c)
+{
+	return (c >= 0x20 && c < 0x7f) || c == '\n';
+}
+
 /* Every field as OpenSSL reads it. */
 static void
 print_fields(struct app_session *session, struct bytes der)
@@ -142,9 +149,10 @@ print_fields(struct app_session *session, struct bytes der)
 	char *text;
 	long len;
 
-	if (cert != NULL && out != NULL && X509_print_ex(out, cert, XN_FLAG_SEP_CPLUS_SPC, X509_FLAG_NO_SIGDUMP) == 1) {
+	if (cert != NULL && out != NULL && X509_print_ex(out, cert, XN_FLAG_ONELINE, X509_FLAG_NO_SIGDUMP) == 1) {
 		len = BIO_get_mem_data(out, &text);
-		buf_put_raw(&session->out, text, (size_t)len);
+		for (long i = 0; i < len; i++)
+			buf_put_u8(&session->out, is_plain(text[i]) ? (uint8_t)text[i] : '?');
 	}
 	BIO_free(out);
 	X509_free(cert);

@@ -335,6 +335,35 @@ TEST(shows_revokes_and_publishes)
 	office_close(&o);
 }
 
+TEST(shows_names_of_devices_without_steering_the_terminal)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key,
+				      "caf\xc3\xa9 \xc2\x9b"
+				      "31m",
+				      "all", NULL);
+	char serial[64], line[160];
+
+	open_control(&o);
+	CHECK_INT(secret_new("all", 3, &o.authority.static_challenge), 0);
+	office_ask(&o, "t", csr, key);
+	OFFICE_UNTIL(&o, o.front.answers == 1);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	last_serial(&o, serial);
+	snprintf(line, sizeof(line), "certificate show %s", serial);
+	CHECK_INT(chancery(&o, line), APP_EXIT_OK);
+	CHECK(strstr(out, "CN = caf\\C3\\A9") != NULL);
+	for (const char *s = out; *s != '\0'; s++)
+		CHECK(*s == '\n' || (*s >= 0x20 && *s < 0x7f));
+	CHECK_INT(chancery(&o, "certificate list"), APP_EXIT_OK);
+	for (const char *s = out; *s != '\0'; s++)
+		CHECK(*s == '\n' || (*s >= 0x20 && *s < 0x7f));
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 TEST(revokes_while_the_token_is_away_and_says_so)
 {
 	struct office o;
@@ -424,6 +453,7 @@ TEST(survives_callers_that_hang_up_and_turns_away_too_many)
 TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_wrongly),
 	  RUN(finds_no_certificate_that_is_not_there), RUN(makes_challenges_that_devices_can_use_up_to_the_limit),
 	  RUN(lists_certificates_in_pages_that_fit_a_terminal), RUN(lists_more_than_one_page_completely),
-	  RUN(shows_revokes_and_publishes), RUN(revokes_while_the_token_is_away_and_says_so),
+	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
+	  RUN(revokes_while_the_token_is_away_and_says_so),
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
 	  RUN(survives_callers_that_hang_up_and_turns_away_too_many))
