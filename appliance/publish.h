@@ -2,8 +2,8 @@
  * appliance/publish - making the CRL, and giving CRL and identity to the fronts
  *
  * A full CRL is made at every start (a crash may have come between a revocation and its CRL), every
- * ca.crl_interval_minutes, and after each revocation.  One is made at a time; what is asked for meanwhile is served by one more afterwards.  While the signer
- * is away the old CRL stays, and making it is tried again with back-off.
+ * ca.crl_interval_minutes, and after each revocation.  One is made at a time; what is asked for meanwhile is served by
+ * one more afterwards.  While the signer is away the old CRL stays, and making it is tried again with back-off.
  *
  * Threads:  the authority's loop.
  */
