@@ -11,7 +11,7 @@ again() { local now; now=$(role "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
 in_log() { grep -q -- "$1" "$dir/log"; }
 count() { grep -c -- "$1" "$dir/log"; }
 healthy() { curl -fs -o /dev/null "http://127.0.0.1:$HTTP/health"; }
-signer_works() { chancery status 2>&1 | grep -q 'Signer *works'; }
+signer_works() { timeout 5 "$BIN_DIR/chancery" --control "$CONTROL" status 2>&1 | grep -q 'Signer *works'; }
 hangup() { kill -HUP "$(cat "$dir/chanceryd.pid")"; }
 held_twice() { [ "$(count ROLE_HELD)" = 2 ]; }
 fails_with() { local want=$1; shift; ! "$@" >"$dir/out" 2>&1 && grep -q -- "$want" "$dir/out"; }
