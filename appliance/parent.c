@@ -14,6 +14,9 @@
 #include "board/notify.h"
 #include "board/spawn.h"
 
+/* A role whose loop does not turn for PING_MS * PINGS_MISSED is killed: one stuck in a module, or stopped. */
+enum { PING_MS = 2000, PINGS_MISSED = 6 };
+
 enum part_id { PART_FRONT, PART_AUTHORITY, PART_SIGNER, PART_COUNT };
 
 struct parent;
@@ -23,6 +26,8 @@ struct part {
 	struct spawn *spawn;
 	pid_t pid; /* of the last start */
 	bool ready;
+	bool pinged; /* and has not answered yet */
+	int missed;  /* so many looks ago */
 	bool held;
 	bool pin_refused; /* the signer is held because of setup->pin */
 };
@@ -30,6 +35,7 @@ struct part {
 struct parent {
 	struct app_parent_setup *setup;
 	struct loop *loop;
+	struct loop_timer *watch;
 	struct part part[PART_COUNT];
 	bool announced; /* READY=1 was said */
 	bool stopping;
@@ -217,6 +223,8 @@ on_started(struct spawn *spawn, void *arg)
 	struct part *part = arg;
 
 	part->pid = spawn_pid(spawn);
+	part->pinged = false;
+	part->missed = 0;
 	log_event(ROLE_STARTED, ipc_role_name(spawn_role(spawn)), (int)part->pid);
 	report(part, "sending a role what it needs", send_what_it_needs(part));
 }
@@ -256,6 +264,8 @@ on_message(struct spawn *spawn, struct ipc_message *message, void *arg)
 		on_ready(part);
 		return;
 	}
+	if (message->type == MSG_PONG)
+		part->pinged = false;
 	if (message->type != MSG_TROUBLE || msg_trouble_get(message->body, &trouble) != 0)
 		return;
 	log_event(FAILURE, "start of a role", err_name((int)trouble.code), trouble.detail, log_text(trouble.text));
@@ -295,6 +305,39 @@ on_exited(struct spawn *spawn, int wait_status, int64_t restart_ms, void *arg)
 	log_event(ROLE_EXITED, ipc_role_name(spawn_role(spawn)), (int)part->pid,
 		  spawn_cause(wait_status, cause, sizeof(cause)), (long long)restart_ms);
 	tell_manager(part->parent);
+}
+
+/* ---- roles that hang --------------------------------------------------------------------------------------------- */
+
+/* Counts looks, not time: if it was the parent that stood still, the answers are there but not read yet. */
+static void
+look_at(struct part *part)
+{
+	struct msg_ping ping = {0};
+
+	if (!part->pinged) {
+		part->missed = 0;
+		part->pinged = true;
+		report(part, "asking whether a role is alive", msg_ping_send(spawn_ipc(part->spawn), 0, &ping));
+		return;
+	}
+	if (++part->missed != PINGS_MISSED)
+		return;
+	log_event(ROLE_HUNG, ipc_role_name(spawn_role(part->spawn)), (int)part->pid, PING_MS * PINGS_MISSED);
+	/* Its pid stays its own until board/spawn.c has reaped it. */
+	(void)kill(part->pid, SIGKILL);
+}
+
+static void
+on_watch(void *arg)
+{
+	struct parent *p = arg;
+	size_t i;
+
+	for (i = 0; i < PART_COUNT; i++)
+		if (p->part[i].ready && spawn_ipc(p->part[i].spawn) != NULL)
+			look_at(&p->part[i]);
+	loop_timer_set(p->watch, PING_MS);
 }
 
 /* ---- signals ----------------------------------------------------------------------------------------------------- */
@@ -433,6 +476,8 @@ prepare(struct parent *p, struct err *e)
 		return rc;
 	rc = loop_new(&p->loop);
 	if (rc == 0)
+		rc = loop_timer_new(p->loop, on_watch, p, &p->watch);
+	if (rc == 0)
 		rc = loop_signal(p->loop, SIGHUP, on_hangup, p);
 	if (rc == 0)
 		rc = loop_signal(p->loop, SIGTERM, on_terminate, p);
@@ -466,11 +511,13 @@ app_parent_run(struct app_parent_setup *setup, struct err *e)
 		rc = start_all(&p, e);
 	if (rc == 0) {
 		tell_manager(&p);
+		loop_timer_set(p.watch, PING_MS);
 		loop_run(p.loop);
 	}
 	p.stopping = true;
 	for (i = 0; i < PART_COUNT; i++)
 		spawn_free(p.part[i].spawn);
+	loop_timer_free(p.watch);
 	loop_free(p.loop);
 	return rc == 0 ? 0 : 1;
 }

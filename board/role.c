@@ -172,6 +172,14 @@ take_start(void)
 	return 0;
 }
 
+static int
+answer_ping(void)
+{
+	struct msg_pong pong = {0};
+
+	return msg_pong_send(role.parent, 0, &pong);
+}
+
 static void
 stop(void *arg)
 {
@@ -206,6 +214,9 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		break;
 	case MSG_START:
 		rc = take_start();
+		break;
+	case MSG_PING:
+		rc = answer_ping();
 		break;
 	case MSG_STOP:
 		stop(NULL);
