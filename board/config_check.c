@@ -384,6 +384,10 @@ config_check_whole(const struct config *conf, const char **ret_other, char *why,
 	snprintf(why, size, "must be less than ca.ra_days (%d)", conf->ca_ra_days);
 	if (conf->ca_ra_renew_days >= conf->ca_ra_days)
 		return "ca.ra_renew_days";
+	*ret_other = "front.https";
+	snprintf(why, size, "must not be empty when front.https is: nobody could reach the appliance");
+	if (conf->front_http[0] == '\0' && conf->front_https[0] == '\0')
+		return "front.http";
 	*ret_other = "template.rsa_bits_min";
 	snprintf(why, size, "must not be less than template.rsa_bits_min (%d)", conf->template_rsa_bits_min);
 	if (conf->template_rsa_bits_max < conf->template_rsa_bits_min)

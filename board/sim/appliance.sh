@@ -84,7 +84,8 @@ appliance_start()
 	local dir=$1 bin=$2 try
 	# shellcheck disable=SC1091
 	. "$dir/ports"
-	"$bin/chanceryd" --config "$dir/chancery.conf" >"$dir/log" 2>&1 &
+	: >"$dir/log"
+	"$bin/chanceryd" --config "$dir/chancery.conf" >>"$dir/log" 2>&1 &
 	echo $! >"$dir/chanceryd.pid"
 	for try in $(seq 300); do
 		if ! kill -0 "$(cat "$dir/chanceryd.pid")" 2>/dev/null; then
