@@ -35,8 +35,10 @@ install: programs
 	install -D -m 644 -t $(DESTDIR)$(prefix)/lib/systemd/system board/chancery.service
 	install -D -m 644 board/sysusers.conf $(DESTDIR)$(prefix)/lib/sysusers.d/chancery.conf
 	install -D -m 644 -t $(DESTDIR)/etc/chancery appliance/ceremony.conf.sample
-	$(O)/bin/chanceryd --print-config > $(DESTDIR)/etc/chancery/chancery.conf.sample
-	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chanceryd.8 appliance/man/chancery-hsmspeed.8
+	$(O)/bin/chanceryd --print-config --config /dev/null > $(DESTDIR)/etc/chancery/chancery.conf.sample
+	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chancery-hsmspeed.8
+	sed -e "/@EVENTS@/{r /dev/stdin" -e "d}" appliance/man/chanceryd.8 > $(man)/man8/chanceryd.8 \
+		< <(LC_ALL=C sort board/base/log.def | awk -f appliance/man/events.awk)
 	install -d $(man)/man5
 	sed -e "/@SETTINGS@/{r /dev/stdin" -e "d}" appliance/man/chancery.conf.5.in > $(man)/man5/chancery.conf.5 \
 		< <($(O)/bin/chanceryd --print-config-man)
