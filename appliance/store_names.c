@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "appliance/store.h"
 
@@ -45,7 +46,7 @@ int
 app_reason_parse(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-		if (reasons[i] != NULL && strcmp(reasons[i], name) == 0)
+		if (reasons[i] != NULL && strcasecmp(reasons[i], name) == 0)
 			return (int)i;
 	return -2;
 }
