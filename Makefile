@@ -1,7 +1,7 @@
 # Chancery.  "make help" lists what can be made; the lists of files are in each folder's Makefile.
 O        ?= build
 override O := $(abspath $(O))
-folders  := board/base board hsm net appliance tests/lib tests/unit tests/bench
+folders  := board/base board hsm net appliance tests/lib tests/unit tests/bench tests/integration
 SHELL    := /bin/bash
 Q        := $(if $(V),,@)
 say      = @printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$(2))';

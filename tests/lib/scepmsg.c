@@ -204,17 +204,32 @@ csr_extensions(X509_REQ *req, const struct scepmsg_csr *csr)
 	return rc;
 }
 
+/* ASCII as it stands in a string of this type: 1, 2 or 4 octets for each character. */
+static int
+widen(const char *text, int type, unsigned char *out, size_t size)
+{
+	size_t wide = type == V_ASN1_BMPSTRING ? 2 : type == V_ASN1_UNIVERSALSTRING ? 4 : 1;
+	size_t i, len = strlen(text);
+
+	if (len * wide > size)
+		return -1;
+	memset(out, 0, len * wide);
+	for (i = 0; i < len; i++)
+		out[i * wide + wide - 1] = (unsigned char)text[i];
+	return (int)(len * wide);
+}
+
 static int
 csr_challenge(X509_REQ *req, const struct scepmsg_csr *csr)
 {
 	int type = csr->challenge_type != 0 ? csr->challenge_type : V_ASN1_PRINTABLESTRING;
+	unsigned char text[2048];
+	int len;
 
 	if (csr->challenge == NULL)
 		return 0;
-	return X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword, type, (const unsigned char *)csr->challenge,
-					 (int)strlen(csr->challenge)) == 1
-		       ? 0
-		       : -1;
+	len = widen(csr->challenge, type, text, sizeof(text));
+	return len >= 0 && X509_REQ_add1_attr_by_NID(req, NID_pkcs9_challengePassword, type, text, len) == 1 ? 0 : -1;
 }
 
 struct bytes
