@@ -22,6 +22,7 @@ done
 [ "$(id -u)" = 0 ] || { echo "make bench: only root can start the roles under their own user ids" >&2; exit 1; }
 dir=
 work=$(mktemp -d /tmp/chancery-bench.XXXXXX)
+chmod 755 "$work"
 trap '[ -z "$dir" ] || appliance_stop "$dir"; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 
@@ -66,12 +67,12 @@ prepare()
 # One arrangement: lines of JSON into $work/enroll, and the token's rates into $work/token.
 arrangement()
 {
-	local ca=$1 first=0 total=0 pair connections count before after
+	local ca=$1 first=0 total=0 beside= pair connections count before after
 	dir=$work/$ca
 	mkdir "$dir"
 	appliance_make "$dir" "$bin" "$ca" || return 1
 	echo 'challenge: { max_open = 1000000; };' >>"$dir/chancery.conf"
-	appliance_provision "$dir" "$bin" >/dev/null 2>&1 || return 1
+	appliance_provision "$dir" "$bin" >"$work/provision.log" 2>&1 || { cat "$work/provision.log"; return 1; }
 	speed >"$work/before.json" || return 1
 	appliance_start "$dir" "$bin" || return 1
 	. "$dir/ports"
@@ -85,6 +86,7 @@ arrangement()
 		before=$(ticks)
 		if [ "$ca" = "${arrangements%% *}" ] && [ "$connections" = 64 ]; then
 			(sleep 1; get 3 >"$work/loaded.json") &
+			beside=$!
 		fi
 		"$out/tests/bench_load" enroll "$work/requests" 127.0.0.1 "$HTTP" "$connections" "$first" "$count" >"$work/run.json" || {
 			echo "not every enrollment succeeded:" >&2
@@ -92,7 +94,7 @@ arrangement()
 			tail -n 3 "$dir/log" >&2
 		}
 		after=$(ticks)
-		wait
+		[ -z "$beside" ] || wait "$beside"
 		first=$((first + count))
 		jq -c --argjson c "$connections" --argjson t "$((after - before))" --argjson hz "$(getconf CLK_TCK)" \
 			'. + {connections: $c, cpu_ms: ($t * 1000 / $hz / .done)}' "$work/run.json" >>"$work/runs"
@@ -101,13 +103,13 @@ arrangement()
 	speed >"$work/after.json" || return 1
 	jq -s -c --arg ca "$ca" --slurpfile b "$work/before.json" --slurpfile a "$work/after.json" '
 		def mean(k; f): (($b[0][k][f] + $a[0][k][f]) / 2);
-		def ops: ["ca_sign", "ra_sign", "ra_decrypt"];
+		def ops: ["ca_sign", "ra_sign", "ra_unwrap"];
 		(reduce ops[] as $o (0; . + 1 / mean($o; "per_s"))) as $seconds
 		| (reduce ops[] as $o (0; . + mean($o; "cpu_us") / 1000)) as $token_ms
 		| .[] | {ca: $ca, connections, per_s, ok, done, efficiency: (.per_s * $seconds), cpu_ms,
 			cpu_ms_outside_token: (.cpu_ms - $token_ms), p50_ms, p99_ms}' "$work/runs" >>"$work/enroll" || return 1
 	jq -c --slurpfile b "$work/before.json" 'to_entries | map({
-			key: (.value.algorithm + "_" + (.key | split("_")[1]) + "_per_s"),
+			key: (.value.algorithm + (if .key == "ra_unwrap" then "_decrypt" else "_sign" end) + "_per_s"),
 			value: ((.value.per_s + $b[0][.key].per_s) / 2)}) | from_entries' "$work/after.json" >>"$work/token"
 	rm -rf "$dir"
 	dir=
