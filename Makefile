@@ -4,7 +4,9 @@ override O := $(abspath $(O))
 folders  := board/base board hsm net appliance tests/lib tests/unit tests/bench tests/integration
 SHELL    := /bin/bash
 Q        := $(if $(V),,@)
-say      = @printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$(2))';
+# Silent with make -s, which the targets below use for what goes before their own work.
+silent   := $(findstring s,$(filter-out --%,$(firstword $(MAKEFLAGS))))
+say      = @$(if $(silent),,printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$(2))';)
 
 CC       ?= gcc
 prefix   ?= /usr

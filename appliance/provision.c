@@ -4,9 +4,12 @@
  * "chancery provision" and "chancery import-chain" end here.  Every step looks first whether it was done before, so
  * that a second run after a failure goes on where the first stopped, and a third run changes nothing.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -65,6 +68,8 @@ step_token(struct provision *p, struct err *e)
 	if (code != 0)
 		return code;
 	(void)strcat(path, "/chancery-signer");
+	/* What goes well is said by the steps. */
+	(void)snprintf(p->conf.log_level, sizeof(p->conf.log_level), "warning");
 	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, e);
 	if (code != 0)
 		return code;
@@ -234,6 +239,57 @@ step_certificate(struct provision *p, struct err *e)
 
 /* ---- commands ---------------------------------------------------------------------------------------------------- */
 
+/* Two at a time would generate every key twice.  The lock goes with the process. */
+static int
+take_lock(const struct provision *p, struct err *e)
+{
+	int fd = open(p->ca_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_set(e, ERR_IO, (uint32_t)errno, "%s: %s", p->ca_dir, strerror(errno));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return err_set(e, ERR_BUSY, (uint32_t)errno, "another ceremony is under way (it holds %s)", p->ca_dir);
+	return 0;
+}
+
+/* The label that signer.token asks for, without the escapes of a URI; false when it asks for none. */
+static bool
+configured_label(const char *token, char *out, size_t size)
+{
+	const char *at = token;
+	size_t n = 0;
+	unsigned c;
+
+	if (strncmp(token, "pkcs11:", 7) != 0)
+		return snprintf(out, size, "%s", token) < (int)size;
+	at = strstr(token, "token=");
+	if (at == NULL)
+		return false;
+	for (at += 6; *at != '\0' && *at != ';' && n + 1 < size; at++) {
+		if (*at == '%' && sscanf(at + 1, "%2x", &c) == 1)
+			at += 2;
+		else
+			c = (unsigned char)*at;
+		out[n++] = (char)c;
+	}
+	out[n] = '\0';
+	return true;
+}
+
+/* Else the ceremony makes a token that chanceryd does not find, or adds keys to one that is not meant. */
+static int
+check_label(const struct provision *p, const char *config, const char *ceremony, struct err *e)
+{
+	char label[sizeof(p->conf.signer_token)];
+
+	if (!configured_label(p->conf.signer_token, label, sizeof(label)) ||
+	    strcmp(label, p->ceremony.token_label) == 0)
+		return 0;
+	return err_set(e, ERR_CONFIG, 0,
+		       "%s: token.label: \"%s\" is not the token that signer.token of %s names: \"%s\"", ceremony,
+		       p->ceremony.token_label, config, label);
+}
+
 static int
 set_paths(struct provision *p, const char *config, struct err *e)
 {
@@ -245,7 +301,9 @@ set_paths(struct provision *p, const char *config, struct err *e)
 	(void)snprintf(p->ca_file, sizeof(p->ca_file), "%s/ca.pem", p->ca_dir);
 	(void)snprintf(p->request_file, sizeof(p->request_file), "%s/request.pem", p->ca_dir);
 	code = file_mkdir(p->conf.paths_state, 0755, 0, e);
-	return code != 0 ? code : file_mkdir(p->ca_dir, 0755, 0, e);
+	if (code == 0)
+		code = file_mkdir(p->ca_dir, 0755, 0, e);
+	return code != 0 ? code : take_lock(p, e);
 }
 
 static void
@@ -274,6 +332,8 @@ provision(struct provision *p, const char *config, const char *ceremony, struct 
 
 	if (code == 0)
 		code = set_paths(p, config, e);
+	if (code == 0)
+		code = check_label(p, config, ceremony, e);
 	if (code == 0)
 		code = step_token(p, e);
 	if (code == 0)

@@ -10,7 +10,7 @@ demo: ; $(needs) build run demo
 	@board/sim/demo.sh --out $(O)/run --bin $(O)/bin --ca $(CA)
 run: ; $(needs) build run
 	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
-	@exec board/sim/run.sh --out $(O)/run --bin $(O)/bin --ca $(CA)
+	@exec board/sim/run.sh --out $(O)/run --bin $(O)/bin --ca $(CA) --legacy "$(LEGACY)"
 check: ; $(needs) build run demo check
 	@tests/check.sh lint unit integration
 check-unit check-integration: check-%: ; $(needs) build run demo check

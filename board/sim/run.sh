@@ -8,6 +8,7 @@ while [ $# -gt 1 ]; do
 	--out) out=$2 ;;
 	--bin) bin=$2 ;;
 	--ca) ca=$2 ;;
+	--legacy) legacy=$2 ;;
 	esac
 	shift 2
 done
@@ -19,6 +20,10 @@ trap 'exit 0' INT TERM
 
 echo "Making a token, the keys and a CA ($ca)"
 appliance_make "$dir" "$bin" "$ca" "$(appliance_port 8080)" "$(appliance_port 8443)" || exit
+if [ -n "${legacy:-}" ]; then
+	echo "Letting in clients with SHA-1, 3DES and single DES"
+	sed -i 's/^scep: {/& sha1 = true; des3 = true; des_requests = true;/' "$dir/chancery.conf"
+fi
 appliance_provision "$dir" "$bin" >"$dir/provision.log" 2>&1 || { cat "$dir/provision.log"; exit 1; }
 echo "Starting the appliance"
 appliance_start "$dir" "$bin" || exit 1
