@@ -256,10 +256,12 @@ static bool
 follow_parent(void)
 {
 	const char *expected = getenv("CHANCERY_PARENT_PID");
+	char parent[16];
 
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
 		return false;
-	return expected == NULL || atoi(expected) == (int)getppid();
+	snprintf(parent, sizeof(parent), "%d", (int)getppid());
+	return expected == NULL || strcmp(expected, parent) == 0;
 }
 
 /* Sanitizers look into their own process, and LeakSanitizer uses ptrace for that. */

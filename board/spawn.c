@@ -396,8 +396,9 @@ spawn_new(struct loop *loop, const struct spawn_program *program, const struct s
 	s->uid = program->uid;
 	s->open_files = program->open_files;
 	s->backoff_ms = BACKOFF_FIRST_MS;
-	s->path = strdup(program->path);
-	rc = s->path == NULL ? ERR_NOMEM : loop_timer_new(loop, on_timer, s, &s->timer);
+	rc = loop_timer_new(loop, on_timer, s, &s->timer);
+	if (rc == 0)
+		rc = (s->path = strdup(program->path)) == NULL ? ERR_NOMEM : 0;
 	for (i = 0; i < ARRAY_SIZE(program->environment) && program->environment[i] != NULL && rc == 0; i++)
 		rc = add_environment(s, program->environment[i]);
 	if (rc == 0)

@@ -28,17 +28,17 @@ struct spawn_functions {
 };
 
 struct spawn_program {
-	enum role self;  /* the role that is started */
-	enum role owner; /* who starts it: ROLE_PARENT or ROLE_PROVISION */
-	const char *path; /* executable */
-	uid_t uid;       /* its user and group id */
+	enum role self;             /* the role that is started */
+	enum role owner;            /* who starts it: ROLE_PARENT or ROLE_PROVISION */
+	const char *path;           /* executable */
+	uid_t uid;                  /* its user and group id */
 	const char *environment[8]; /* NAME=value, NULL ends */
 	unsigned open_files;        /* RLIMIT_NOFILE */
 };
 
 /* Prepares a role without starting it.  Strings are copied.  Fails with ERR_NOMEM. */
 MUST_CHECK int spawn_new(struct loop *loop, const struct spawn_program *program,
-                         const struct spawn_functions *functions, struct spawn **ret_spawn);
+			 const struct spawn_functions *functions, struct spawn **ret_spawn);
 
 /* Starts it now, calling on_started before it returns; nothing happens while it runs.  Fails with ERR_IO. */
 MUST_CHECK int spawn_start(struct spawn *spawn, struct err *e);
@@ -55,9 +55,9 @@ void spawn_free(struct spawn *spawn);
 /* The channel to the running role; NULL while it does not run. */
 struct ipc *spawn_ipc(struct spawn *spawn);
 
-pid_t spawn_pid(const struct spawn *spawn);        /* 0 while it does not run */
-bool spawn_running(const struct spawn *spawn);     /* between start and exit */
-enum role spawn_role(const struct spawn *spawn);   /* who it is */
+pid_t spawn_pid(const struct spawn *spawn);      /* 0 while it does not run */
+bool spawn_running(const struct spawn *spawn);   /* between start and exit */
+enum role spawn_role(const struct spawn *spawn); /* who it is */
 
 /* "exit-1", "SIGSEGV": why a process ended, from what waitpid() gave, for the log.  Returns out. */
 char *spawn_cause(int wait_status, char *out, size_t size);

@@ -303,17 +303,12 @@ bytes_equal(struct bytes a, struct bytes b)
 struct bytes
 bytes_dup(struct bytes v)
 {
-	struct bytes out = {NULL, 0};
-	uint8_t *copy;
+	uint8_t *copy = v.len == 0 ? NULL : malloc(v.len);
 
-	if (v.len == 0)
-		return out;
-	copy = malloc(v.len);
 	if (copy == NULL)
-		return out;
+		return (struct bytes){NULL, 0};
 	memcpy(copy, v.data, v.len);
-	out = (struct bytes){copy, v.len};
-	return out;
+	return (struct bytes){copy, v.len};
 }
 
 char *

@@ -58,20 +58,33 @@ err_set_ossl(struct err *e, int code, const char *fmt, ...)
 	return code;
 }
 
+struct known {
+	int code;
+	enum err_class class_;
+	const char *text;
+};
+
+/* What is known about a code; one that is not in the list is a defect of ours. */
+static struct known
+find(int code)
+{
+	static const struct known list[] = {{ERR_NONE, ERR_CLASS_NONE, "success"},
+#define X(name, value, class_, text) {value, ERR_CLASS_##class_, text},
+					    ERR_LIST(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+		if (list[i].code == code)
+			return list[i];
+	}
+	return (struct known){code, ERR_CLASS_SELF, "unknown error"};
+}
+
 enum err_class
 err_class(int code)
 {
-	switch (code) {
-	case ERR_NONE:
-		return ERR_CLASS_NONE;
-#define X(name, value, class_, text)                                                                                   \
-	case value:                                                                                                    \
-		return ERR_CLASS_##class_;
-		ERR_LIST(X)
-#undef X
-	default:
-		return ERR_CLASS_SELF;
-	}
+	return find(code).class_;
 }
 
 const char *
@@ -95,17 +108,7 @@ err_class_name(enum err_class class_)
 const char *
 err_name(int code)
 {
-	switch (code) {
-	case ERR_NONE:
-		return "success";
-#define X(name, value, class_, text)                                                                                   \
-	case value:                                                                                                    \
-		return text;
-		ERR_LIST(X)
-#undef X
-	default:
-		return "unknown error";
-	}
+	return find(code).text;
 }
 
 void

@@ -249,7 +249,7 @@ log_bytes(struct bytes v)
 		*p++ = digit[c & 15];
 	}
 	*p++ = '"';
-	strcpy(p, v.len > LOG_TEXT_MAX ? "..." : "");
+	(void)snprintf(p, (size_t)(out + LOG_TEXT_SIZE - p), "%s", v.len > LOG_TEXT_MAX ? "..." : "");
 	return out;
 }
 
@@ -257,9 +257,10 @@ const char *
 log_hex(struct bytes v)
 {
 	char *out = text_buffer();
+	size_t len = v.len < LOG_TEXT_MAX ? v.len : LOG_TEXT_MAX;
 
-	bytes_hex((struct bytes){v.data, v.len < LOG_TEXT_MAX ? v.len : LOG_TEXT_MAX}, out, LOG_TEXT_SIZE);
-	if (v.len > LOG_TEXT_MAX)
-		strcat(out, "...");
+	bytes_hex((struct bytes){v.data, len}, out, LOG_TEXT_SIZE);
+	if (v.len > len)
+		(void)snprintf(out + 2 * len, LOG_TEXT_SIZE - 2 * len, "...");
 	return out;
 }

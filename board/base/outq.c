@@ -88,9 +88,10 @@ int
 outq_flush(struct outq *q, int sock)
 {
 	size_t budget = OUTQ_FLUSH_MAX;
+	struct list *pos, *tmp;
 
-	while (!list_empty(&q->chunks) && budget > 0) {
-		struct outq_chunk *chunk = list_entry(q->chunks.next, struct outq_chunk, link);
+	list_each (pos, tmp, &q->chunks) {
+		struct outq_chunk *chunk = list_entry(pos, struct outq_chunk, link);
 		struct iovec iov = {chunk->data + chunk->off, chunk->len - chunk->off};
 		ssize_t n = send_once(sock, &iov, 1, chunk->fd);
 
@@ -102,9 +103,13 @@ outq_flush(struct outq *q, int sock)
 		}
 		chunk->off += (size_t)n;
 		q->bytes -= (size_t)n;
-		if (chunk->off == chunk->len)
-			chunk_free(q, chunk);
-		budget -= (size_t)n < budget ? (size_t)n : budget;
+		/* The socket took what it can. */
+		if (chunk->off < chunk->len)
+			return 0;
+		chunk_free(q, chunk);
+		if ((size_t)n >= budget)
+			return 0;
+		budget -= (size_t)n;
 	}
 	return 0;
 }

@@ -1,11 +1,13 @@
 #!/bin/bash
-# cppcheck over the product: warnings, performance and portability.  It does not see that msg_NAME_get() fills what it is given.
+# cppcheck over the product: warnings, performance and portability.  Of msg.def's expansions it knows neither that
+# msg_NAME_get() fills what it is given nor which argument of msg_NAME_send() is which.
 cd "$(dirname "$0")/../.." || exit 1
 out=${O:-$PWD/build}
 mkdir -p "$out/lint/cppcheck"
 mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*.c')
 if cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
-	--suppress=missingIncludeSystem --suppress=ctuuninitvar:board/msg.def --suppress=normalCheckLevelMaxBranches --cppcheck-build-dir="$out/lint/cppcheck" -j2 \
+	--suppress=missingIncludeSystem --suppress=ctuuninitvar:board/msg.def --suppress=ctunullpointer:board/msg.def \
+	--cppcheck-build-dir="$out/lint/cppcheck" -j2 \
 	-D_GNU_SOURCE -DPREFIX='""' --include="$out/include/generated/autoconf.h" -I. "${sources[@]}"; then
 	echo "${#sources[@]} passed, 0 failed"
 else

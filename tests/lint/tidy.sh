@@ -7,7 +7,7 @@ one()
 {
 	local file=$1 room=${1%%/*} stamp="$out/lint/tidy/${1//\//-}" dep="$out/${1%.c}.d"
 	if [ -e "$stamp" ] && [ ! .clang-tidy -nt "$stamp" ] && [ -e "$dep" ] &&
-		! sed 's/\\$//; s/^[^:]*://' "$dep" | tr ' ' '\n' | grep -E '^(board|hsm|net|appliance)/.*\.[chd]' |
+		! sed 's/\\$//; s/^[^:]*://' "$dep" | tr ' ' '\n' | grep -E '\.(c|h|def)$' |
 			while read -r d; do [ "$d" -nt "$stamp" ] && echo newer; done | grep -q newer; then
 		return 0
 	fi
