@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/cert.h"
+
 /* Every setting of the file, once.  What is not optional must be there. */
 struct setting {
 	const char *path;
@@ -136,14 +138,25 @@ get_kind(const struct reader *r, struct app_ceremony *c)
 }
 
 static int
+get_name(const struct reader *r, struct app_ceremony *c)
+{
+	struct err why = {0};
+	AUTO_BUF name;
+
+	if (get_text(r, "ca.name", c->ca_name, sizeof(c->ca_name)) != 0)
+		return ERR_CONFIG;
+	buf_init(&name, 2048);
+	return app_name_parse(c->ca_name, &name, &why) != 0 ? complain(r, "ca.name", why.text) : 0;
+}
+
+static int
 get_all(const struct reader *r, struct app_ceremony *c)
 {
 	c->ca_days = 3650;
 	c->path_length = 0;
 	if (get_text(r, "token.label", c->token_label, sizeof(c->token_label)) != 0 ||
-	    get_text(r, "token.so_pin_file", c->so_pin_file, sizeof(c->so_pin_file)) != 0 ||
-	    get_text(r, "ca.name", c->ca_name, sizeof(c->ca_name)) != 0 || get_kind(r, c) != 0 ||
-	    get_number(r, "ca.validity_days", 1, 36500, &c->ca_days) != 0 ||
+	    get_text(r, "token.so_pin_file", c->so_pin_file, sizeof(c->so_pin_file)) != 0 || get_name(r, c) != 0 ||
+	    get_kind(r, c) != 0 || get_number(r, "ca.validity_days", 1, 36500, &c->ca_days) != 0 ||
 	    get_number(r, "ca.path_length", -1, 16, &c->path_length) != 0 || get_key(r, "ca.key", KEY_CA, c) != 0 ||
 	    get_key(r, "ra.sign_key", KEY_RA_SIGN, c) != 0 || get_key(r, "ra.decrypt_key", KEY_RA_DECRYPT, c) != 0 ||
 	    get_key(r, "audit.key", KEY_AUDIT, c) != 0)

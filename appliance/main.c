@@ -48,9 +48,7 @@ parse_options(int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", known, NULL)) != -1) {
 		if (c == 'c')
 			options.config = optarg;
-		else if (c == '?')
-			options.action = ACTION_WRONG;
-		else if (options.action == ACTION_RUN)
+		else if (c != '?' && options.action == ACTION_RUN)
 			options.action = (enum action)c;
 		else
 			options.action = ACTION_WRONG;
@@ -120,7 +118,7 @@ read_secrets(struct app_parent_setup *setup, struct err *e)
 	if (conf->signer_pin_file[0] != '\0')
 		rc = secret_read_file(conf->signer_pin_file, APP_PIN_MAX, &setup->pin, e);
 	else
-		rc = prompt_secret("PIN of the token: ", APP_PIN_MAX, &setup->pin, e);
+		rc = prompt_secret("PIN of the token", APP_PIN_MAX, &setup->pin, e);
 	if (rc == 0 && conf->challenge_static_file[0] != '\0')
 		rc = secret_read_file(conf->challenge_static_file, APP_CHALLENGE_MAX, &setup->challenge, e);
 	return rc;
@@ -130,9 +128,15 @@ static int
 read_chain(struct app_parent_setup *setup, struct err *e)
 {
 	char path[sizeof(setup->config.paths_state) + 16];
+	char request[sizeof(setup->config.paths_state) + 20];
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/ca/ca.pem", setup->config.paths_state);
+	snprintf(request, sizeof(request), "%s/ca/request.pem", setup->config.paths_state);
+	if (access(path, F_OK) != 0 && access(request, F_OK) == 0)
+		return err_set(e, ERR_STAGE, 0,
+			       "the CA above has to sign %s: then run chancery import-chain CHAIN --config %s", request,
+			       setup->config_path);
 	if (access(path, F_OK) != 0)
 		return err_set(e, ERR_STAGE, 0, "not provisioned: run chancery provision --config %s --file CEREMONY",
 			       setup->config_path);

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <openssl/evp.h>
+
 #include "appliance/ceremony.h"
 #include "appliance/cert.h"
 #include "appliance/chain.h"
@@ -84,6 +86,26 @@ step_token(struct provision *p, struct err *e)
 	return 0;
 }
 
+/* A key from an earlier ceremony stays, but not when this one asks for another kind. */
+static int
+check_algorithm(struct bytes spki, enum key_alg wanted, const char *step, struct err *e)
+{
+	EVP_PKEY *key = NULL;
+	char is[20];
+	int code = x509_spki_key(spki, &key, e);
+
+	if (code != 0)
+		return code;
+	(void)snprintf(is, sizeof(is), "%s%d", EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA ? "rsa" : "p",
+		       EVP_PKEY_get_bits(key));
+	EVP_PKEY_free(key);
+	if (strcmp(is, msg_key_alg_name(wanted)) == 0)
+		return 0;
+	return err_set(e, ERR_STAGE, 0,
+		       "%s: the token has that key already, as %s; correct the ceremony, or take a new token", step,
+		       is);
+}
+
 static int
 step_key(struct provision *p, enum key_class class_, struct err *e)
 {
@@ -95,8 +117,10 @@ step_key(struct provision *p, enum key_class class_, struct err *e)
 	(void)snprintf(step, sizeof(step), "key %s (%s)", msg_key_name(class_), msg_key_alg_name(algorithm));
 	code = app_token_generate(p->token, class_, algorithm, &p->spki[class_], &first);
 	if (code == ERR_EXISTS) {
-		say(step, "is there already");
-		return 0;
+		code = check_algorithm(buf_bytes(&p->spki[class_]), algorithm, step, e);
+		if (code == 0)
+			say(step, "is there already");
+		return code;
 	}
 	if (code != 0)
 		return err_set(e, code, first.detail, "key %s: %s", msg_key_name(class_), first.text);

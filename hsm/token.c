@@ -180,6 +180,13 @@ look(const struct hsm_token_name *name, struct found *ret_found, struct err *e)
 	return 0;
 }
 
+/* Between initialising a token and giving it the user PIN the ceremony may have ended. */
+static bool
+has_user_pin(const struct found *found)
+{
+	return (found->info.flags & CKF_USER_PIN_INITIALIZED) != 0;
+}
+
 /* A PIN attempt that could lock the token is the operator's to make, not ours. */
 static int
 check_pin_flags(const CK_TOKEN_INFO *info, struct err *e)
@@ -220,6 +227,10 @@ hsm_token_open(const struct hsm_token_name *name, struct bytes pin, bool writabl
 		return err_set(e, ERR_UNKNOWN, 0, "no token fits signer.token (label '%s')", name->label);
 	if (found.count > 1)
 		return err_set(e, ERR_EXISTS, 0, "%u tokens fit signer.token; name the serial too", found.count);
+	if (!has_user_pin(&found))
+		return err_set(e, ERR_UNKNOWN, 0,
+			       "the token '%s' has no user PIN: its ceremony was interrupted and must be run again",
+			       name->label);
 	code = check_pin_flags(&found.info, e);
 	if (code == 0)
 		code = log_in(found.slot, pin, writable, &session, e);
@@ -253,6 +264,25 @@ set_user_pin(CK_SLOT_ID slot, struct bytes so_pin, struct bytes pin, struct err 
 	return code;
 }
 
+/* Initialises a free token, and finds it again. */
+static int
+make_token(const struct hsm_token_name *name, struct bytes so_pin, struct found *found, struct err *e)
+{
+	int code = look(NULL, found, e);
+
+	if (code != 0)
+		return code;
+	if (found->count == 0)
+		return err_set(e, ERR_UNKNOWN, 0, "no slot has a free token");
+	code = hsm_call_init_token(found->slot, so_pin, name->label, e);
+	/* The token may have moved to another slot by that: SoftHSM derives the slot number from the new serial. */
+	if (code == 0)
+		code = look(name, found, e);
+	if (code == 0 && found->count != 1)
+		code = err_set(e, ERR_TOKEN, 0, "the new token is not there");
+	return code;
+}
+
 int
 hsm_token_init(const char *label, struct bytes so_pin, struct bytes pin, struct hsm_token **ret_token, struct err *e)
 {
@@ -266,19 +296,10 @@ hsm_token_init(const char *label, struct bytes so_pin, struct bytes pin, struct 
 	code = look(&name, &found, e);
 	if (code != 0)
 		return code;
-	if (found.count != 0)
+	if (found.count > 1 || (found.count == 1 && has_user_pin(&found)))
 		return err_set(e, ERR_EXISTS, 0, "a token with the label '%s' exists", label);
-	code = look(NULL, &found, e);
-	if (code != 0)
-		return code;
 	if (found.count == 0)
-		return err_set(e, ERR_UNKNOWN, 0, "no slot has a free token");
-	code = hsm_call_init_token(found.slot, so_pin, label, e);
-	/* The token may have moved to another slot by that: SoftHSM derives the slot number from the new serial. */
-	if (code == 0)
-		code = look(&name, &found, e);
-	if (code == 0 && found.count != 1)
-		code = err_set(e, ERR_TOKEN, 0, "the new token is not there");
+		code = make_token(&name, so_pin, &found, e);
 	if (code == 0)
 		code = set_user_pin(found.slot, so_pin, pin, e);
 	if (code != 0)

@@ -129,5 +129,8 @@ file_mkdir(const char *path, mode_t mode, uid_t owner, struct err *e)
 		return io_error(e, "stat", path);
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, ERR_IO, ENOTDIR, "%s is not a directory", path);
+	/* Somebody was interrupted between making it and handing it over. */
+	if (st.st_uid != owner && st.st_uid == 0 && geteuid() == 0 && chown(path, owner, owner) != 0)
+		return io_error(e, "set owner of", path);
 	return 0;
 }
