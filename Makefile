@@ -10,7 +10,7 @@ say      = @$(if $(silent),,printf '  %-7s %s\n' $(1) '$(patsubst $(O)/%,%,$(2))
 
 CC       ?= gcc
 prefix   ?= /usr
-cppflags := -D_GNU_SOURCE -DPREFIX='"$(prefix)"' -include $(O)/include/generated/autoconf.h
+cppflags := -D_GNU_SOURCE -include $(O)/include/generated/autoconf.h
 cflags   := -std=gnu11 -O2 -g -fPIE -fstack-protector-strong -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wformat=2 -Wpointer-arith -Wvla -Wno-unused-parameter -Werror $(SANITIZE)
 cppflags += $(if $(SANITIZE),,-D_FORTIFY_SOURCE=2)

@@ -4,7 +4,6 @@
  * What needs no running appliance (provisioning) is another program, which this one becomes.
  */
 #include <errno.h>
-#include <libgen.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 
 #include "board/base/loop.h"
 #include "board/msg.h"
+#include "board/spawn.h"
 
 enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255 };
 
@@ -25,20 +25,21 @@ struct call {
 	int status;
 };
 
-/* Becomes chancery-provision: beside this program in a build folder, in libexec when installed. */
+/* Becomes chancery-provision, which is where the roles' programs are. */
 static int
 run_provision(char **argv)
 {
-	char self[PATH_MAX], path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char directory[PATH_MAX];
+	char path[PATH_MAX + 32];
+	struct err e = {0};
 
-	if (len > 0) {
-		self[len] = '\0';
-		if ((size_t)snprintf(path, sizeof(path), "%s/chancery-provision", dirname(self)) < sizeof(path))
-			execv(path, argv);
+	if (spawn_directory(directory, sizeof(directory), &e) != 0) {
+		fprintf(stderr, "chancery: %s\n", e.text);
+		return EXIT_FAILED;
 	}
-	execv(PREFIX "/libexec/chancery/chancery-provision", argv);
-	fprintf(stderr, "chancery: chancery-provision cannot be started: %s\n", strerror(errno));
+	snprintf(path, sizeof(path), "%s/chancery-provision", directory);
+	execv(path, argv);
+	fprintf(stderr, "chancery: %s: %s\n", path, strerror(errno));
 	return EXIT_FAILED;
 }
 
