@@ -26,4 +26,8 @@ menuconfig: $(KCONFIG_CONFIG) ; @$(call kconf,mconf)
 	@lost=$$(grep -vxFf $(O)/.config board/$*/defconfig); test -z "$$lost" || \
 		{ echo "board/$*/defconfig: not accepted by Kconfig: $$lost"; exit 1; }
 	@echo "  configured for board $*; next: make"
-savedefconfig: $(KCONFIG_CONFIG) ; @$(call kconf,conf,--savedefconfig=$(O)/defconfig) && echo "  $(O)/defconfig"
+# The board is named even if it is the one that Kconfig takes unasked.
+savedefconfig: $(KCONFIG_CONFIG)
+	@$(call kconf,conf,--savedefconfig=$(O)/defconfig.part)
+	@grep -E '^CONFIG_BOARD_[A-Z0-9]+=y' $(O)/.config | cat - $(O)/defconfig.part | awk '!seen[$$0]++' >$(O)/defconfig
+	@rm $(O)/defconfig.part; echo "  $(O)/defconfig"

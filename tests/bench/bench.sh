@@ -67,7 +67,7 @@ prepare()
 # One arrangement: lines of JSON into $work/enroll, and the token's rates into $work/token.
 arrangement()
 {
-	local ca=$1 first=0 total=0 beside= pair connections count before after
+	local ca=$1 first=0 total=0 beside='' pair connections count before after
 	dir=$work/$ca
 	mkdir "$dir"
 	appliance_make "$dir" "$bin" "$ca" || return 1
@@ -116,7 +116,8 @@ arrangement()
 }
 
 echo "Measuring (about two minutes); nothing else should run on this machine"
-: >"$work/enroll" >"$work/token"
+: >"$work/enroll"
+: >"$work/token"
 for ca in $arrangements; do
 	arrangement "$ca" || { echo "make bench: $ca could not be measured" >&2; exit 1; }
 done

@@ -161,8 +161,8 @@ TEST(what_is_no_base64_is_refused)
 		"%25%25",
 		"AA%252",
 		"%2525252541AAA",
-		"AA\x80"
-		"A",
+		("AA\x80"
+		 "A"),
 		"AA.A",
 		"AA,A",
 		"{}",
