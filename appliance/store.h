@@ -76,9 +76,10 @@ struct app_record {
 /*
  * What can be asked.  "in" names the members of the request that are read, "→" those that answer.
  *
- * RESERVE fails with ERR_EXISTS and records[0] when the transaction has a certificate that is not expired, ERR_BUSY
- * when it has an intent, ERR_DENIED with verdict, ERR_STAGE when the serial number is in use.  With not_after 0, a
- * crash before the certificate leaves its serial number on the CRL for ever, else until then.
+ * RESERVE fails with ERR_EXISTS and records[0] when the transaction has a certificate in force (neither expired nor
+ * revoked), ERR_BUSY when it has an intent, ERR_DENIED with verdict, or without when its key was revoked as
+ * compromised, ERR_STAGE when the serial number is in use.  With not_after 0, a crash before the certificate leaves its
+ * serial number on the CRL for ever, else until then.
  */
 enum app_store_op {
 	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after */
@@ -91,7 +92,7 @@ enum app_store_op {
 	APP_STORE_CRL_PUT,   /* in: number (from 1) der this_update next_update; ERR_EXISTS unless above the last */
 	APP_STORE_CA_PUT,    /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
-	APP_STORE_TRANSACTION, /* in: transaction_id key_hash → record, the newest; ERR_UNKNOWN */
+	APP_STORE_TRANSACTION, /* in: transaction_id key_hash now → record in force; ERR_UNKNOWN */
 	APP_STORE_SHOW,        /* in: serial → record; ERR_UNKNOWN */
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */

@@ -96,12 +96,16 @@ static int
 check_transaction(struct app_store_writer *w, struct app_store_request *r, struct bytes hash, struct err *e)
 {
 	struct err failed = {0};
+	bool compromised;
 	int code;
 
 	code = app_store_read_transaction(w->db, r, &failed);
-	if (code == 0 && r->records[0].not_after > request_now(r))
+	if (code == 0)
 		return err_set(e, ERR_EXISTS, 0, "this transaction has its certificate already");
-	app_store_request_fini(r); /* an expired one helps nobody */
+	compromised = r->record_count > 0 && r->records[0].reason == APP_REASON_KEY_COMPROMISE;
+	app_store_request_fini(r); /* one that ended or is revoked helps nobody */
+	if (compromised)
+		return err_set(e, ERR_DENIED, 0, "the key was revoked as compromised");
 	if (code < 0 && code != ERR_UNKNOWN)
 		return err_set(e, code, failed.detail, "%s", failed.text);
 	code = exists(w, APP_STMT_INTENT_OF_TRANSACTION, hash, e);

@@ -91,7 +91,10 @@ app_store_read_transaction(struct app_store_db *db, struct app_store_request *r,
 		return code;
 	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 11), want))
 		return err_set(e, ERR_UNKNOWN, 0, "no certificate of this transaction and key");
-	return add_record(r, &q, e);
+	code = add_record(r, &q, e);
+	if (code == 0 && (r->records[0].revoked != 0 || r->records[0].not_after <= request_now(r)))
+		code = err_set(e, ERR_UNKNOWN, 0, "the certificate of this transaction has ended or is revoked");
+	return code;
 }
 
 static int

@@ -17,7 +17,8 @@ enum { APP_STORE_TXHASH_SIZE = 16 };
 void app_store_read_transaction_hash(const struct app_store_request *r, uint8_t ret_hash[APP_STORE_TXHASH_SIZE]);
 
 /*
- * The newest certificate of the request's transaction, into its records.  Fails with ERR_UNKNOWN, ERR_NOMEM,
+ * The newest certificate of the request's transaction, into its records.  Fails with ERR_UNKNOWN (then records hold the
+ * one that has ended or is revoked, if there is one), ERR_NOMEM,
  * ERR_STORE.
  */
 MUST_CHECK int app_store_read_transaction(struct app_store_db *db, struct app_store_request *r, struct err *e);

@@ -242,6 +242,83 @@ TEST(issues_once_and_answers_the_same_transaction_again)
 	office_close(&o);
 }
 
+static void
+on_revoked(struct app_store_request *request, void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* Revokes the certificate that the front got last. */
+static void
+revoke_last(struct office *o, int reason)
+{
+	struct app_store_request request = {.op = APP_STORE_REVOKE, .reason = reason, .done = on_revoked};
+	struct x509 cert;
+	bool done = false;
+
+	assert_int_equal(x509_parse(o->front.last.certificate, &cert, NULL), 0);
+	memcpy(request.serial, cert.tbs.serial.data, APP_SERIAL_SIZE);
+	request.arg = &done;
+	assert_int_equal(app_store_submit(o->authority.store, &request), 0);
+	OFFICE_UNTIL(o, done);
+	assert_int_equal(request.code, 0);
+	app_store_request_fini(&request);
+}
+
+/* sscep makes the transactionID from the key, so it is the same in the next year and after a revocation. */
+TEST(answers_no_transaction_with_a_certificate_that_has_ended_or_is_revoked)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	int64_t now = clock_wall();
+	int signed_once;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	office_challenge(&o, "SECOND", soon());
+	office_challenge(&o, "THIRD", now + 400 * 86400);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	revoke_last(&o, APP_REASON_SUPERSEDED);
+	signed_once = o.signatures[KEY_CA];
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_NONE);
+	/* A recording of the first request is worth nothing; the operator's next challenge is. */
+	office_enroll(&o, "t", key, CHALLENGE);
+	check_refused(&o, SCEP_BAD_REQUEST, signed_once);
+	office_enroll(&o, "t", key, "SECOND");
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK_INT(o.signatures[KEY_CA], signed_once + 1);
+
+	clock_set_fake(now + (int64_t)(o.conf.template_validity_days + 1) * 86400, -1);
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_NONE);
+	office_enroll(&o, "t", key, "THIRD");
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	clock_set_fake(-1, -1);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(certifies_no_key_again_whose_certificate_was_revoked_as_compromised)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	int signed_once;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	office_challenge(&o, "SECOND", soon());
+	office_enroll(&o, "t", key, CHALLENGE);
+	revoke_last(&o, APP_REASON_KEY_COMPROMISE);
+	signed_once = o.signatures[KEY_CA];
+	office_enroll(&o, "t", key, "SECOND");
+	check_refused(&o, SCEP_BAD_REQUEST, signed_once);
+	CHECK_INT(office_counts(&o).challenges_open, 1);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 TEST(signs_once_for_a_transaction_that_is_asked_twice_at_a_time)
 {
 	struct office o;
@@ -377,6 +454,8 @@ TEST(stops_with_work_under_way)
 }
 
 TEST_MAIN(RUN(tells_unknown_used_expired_and_missing_challenges_apart_only_in_the_log),
+	  RUN(answers_no_transaction_with_a_certificate_that_has_ended_or_is_revoked),
+	  RUN(certifies_no_key_again_whose_certificate_was_revoked_as_compromised),
 	  RUN(refuses_a_message_that_another_key_signed),
 	  RUN(refuses_what_is_no_proper_request_with_the_right_fail_info),
 	  RUN(refuses_every_truncation_and_every_other_message_type),
