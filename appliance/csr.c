@@ -7,6 +7,8 @@
 #include "board/base/secret.h"
 #include "board/base/x509.h"
 
+CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
+
 enum { ATTRIBUTES_MAX = 32, CHALLENGE_MAX = 1024 };
 
 struct parts {
@@ -144,30 +146,46 @@ attributes_parse(struct bytes content, struct app_csr *csr, struct err *e)
 	return rc;
 }
 
-/* Old clients sign with these; said apart, because their owners can change it. */
-static bool
-is_weak(struct bytes algorithm)
+/* Old clients sign with these; said apart, because their owners can change it.  NULL for any other algorithm. */
+static const EVP_MD *
+weak_digest(struct bytes algorithm)
 {
 	struct der oid;
 	struct view v;
 
 	if (der_whole(algorithm, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_OID, &oid) != 0)
-		return false;
-	return bytes_equal(oid.content, OID_MD5_RSA) || bytes_equal(oid.content, OID_SHA1_RSA) ||
-	       bytes_equal(oid.content, OID_ECDSA_SHA1);
+		return NULL;
+	if (bytes_equal(oid.content, OID_MD5_RSA))
+		return EVP_md5();
+	return bytes_equal(oid.content, OID_SHA1_RSA) || bytes_equal(oid.content, OID_ECDSA_SHA1) ? EVP_sha1() : NULL;
+}
+
+/*
+ * Only a request that really is signed that way is told so: who changes the algorithm of somebody else's request learns
+ * nothing (decisions/012).
+ */
+static int
+weak_check(const struct parts *parts, EVP_PKEY *key, const EVP_MD *md, struct err *e)
+{
+	AUTO(EVP_MD_CTX) ctx = EVP_MD_CTX_new();
+
+	if (ctx == NULL || EVP_DigestVerifyInit(ctx, NULL, md, NULL, key) != 1 ||
+	    EVP_DigestVerify(ctx, parts->signature.data, parts->signature.len, parts->info.data, parts->info.len) != 1)
+		return err_set_ossl(e, ERR_VERIFY, "request is not signed by its own key");
+	return err_set(e, ERR_DENIED, 0, "request is signed with MD5 or SHA-1");
 }
 
 /* Proof of possession: the request is signed with the key that it brings. */
 static int
 key_prove(const struct parts *parts, struct app_csr *csr, struct err *e)
 {
-	int rc;
+	const EVP_MD *weak = weak_digest(parts->algorithm);
+	int rc = x509_spki_key(csr->spki, &csr->key, e);
 
-	if (is_weak(parts->algorithm))
-		return err_set(e, ERR_ALG, 0, "request is signed with MD5 or SHA-1");
-	rc = x509_spki_key(csr->spki, &csr->key, e);
 	if (rc != 0)
 		return rc;
+	if (weak != NULL)
+		return weak_check(parts, csr->key, weak, e);
 	csr->key_bits = EVP_PKEY_get_bits(csr->key);
 	csr->is_rsa = EVP_PKEY_get_base_id(csr->key) == EVP_PKEY_RSA;
 	rc = x509_verify(csr->key, parts->algorithm, parts->info, parts->signature, NULL);

@@ -28,8 +28,8 @@ struct app_csr {
  * Parses a request of at most CONFIG_APP_CSR_MAX bytes and verifies its signature with its own key (proof of
  * possession).  The challenge may be PrintableString, UTF8String, IA5String, T61String or BMPString (facts C57).  Fails
  * with ERR_LIMIT (larger), ERR_FORMAT (not PKCS#10 in DER, duplicates, bytes behind it), ERR_ALG (key or signature
- * algorithm unknown; MD5, SHA-1), ERR_VERIFY (signature), ERR_NOMEM.  e names the part.  Free with app_csr_fini() on
- * success only.
+ * algorithm unknown), ERR_VERIFY (signature), ERR_DENIED (a good signature, with MD5 or SHA-1), ERR_NOMEM.  After all
+ * but ERR_DENIED nothing vouches for the bytes.  e names the part.  Free with app_csr_fini() on success only.
  */
 MUST_CHECK int app_csr_parse(struct bytes der, struct app_csr *ret_csr, struct err *e);
 

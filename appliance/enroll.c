@@ -7,8 +7,11 @@
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
+#include "board/base/oid.h"
 
-enum { PKCS_REQ = 19 };
+enum { PKCS_REQ = 19, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
+
+#define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
 
 /* What a peer may read about its refusal: enough to tell which kind, nothing about why. */
 #define TEXT_CHALLENGE "challenge password not accepted"
@@ -308,24 +311,59 @@ take_challenge(struct enrollment *enrollment)
 	secret_wipe(fixed, sizeof(fixed));
 }
 
-/* Everything about the request that can be checked here and now. */
+/* Takes as long as verifying a request of the outer signer's key, which is the key of an honest one. */
+static void
+spend_proof(const struct msg_enroll *m)
+{
+	uint8_t signature[SIGNATURE_MAX];
+	struct evp_pkey_st *key = NULL;
+	struct x509 signer;
+	int size;
+
+	if (x509_parse(m->signer, &signer, NULL) != 0 || x509_spki_key(signer.tbs.spki, &key, NULL) != 0)
+		return;
+	size = EVP_PKEY_get_size(key);
+	/* Below any modulus of that length, so that it is raised to the exponent. */
+	memset(signature, 0x55, sizeof(signature));
+	if (size > 0 && size <= SIGNATURE_MAX)
+		(void)!x509_verify(key, ALGORITHM_SHA256_RSA, m->csr, (struct bytes){signature, (size_t)size}, NULL);
+	EVP_PKEY_free(key);
+}
+
+/*
+ * Parses the request and has it proved.  Until its own signature vouches for it, it may be somebody else's that was
+ * changed on the way, by one who wants to learn from the answer what it says.  So all that is wrong before that gets one
+ * answer, and takes one time (decisions/012).
+ */
+static int
+prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+{
+	struct app_issue *issue = &enrollment->issue;
+	int status = app_csr_parse(m->csr, &enrollment->csr, e);
+
+	if (status == 0) {
+		enrollment->has_csr = true;
+		x509_name_text(enrollment->csr.subject, issue->subject_text, sizeof(issue->subject_text));
+		return 0;
+	}
+	if (status == ERR_DENIED) {
+		*ret_refusal = (struct refusal){SCEP_BAD_ALG, TEXT_KEY, e->text};
+		return status;
+	}
+	if (status != ERR_VERIFY)
+		spend_proof(m);
+	*ret_refusal = (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_FORMAT, e->text};
+	return status;
+}
+
+/* Everything about a proved request that can be checked here and now. */
 static int
 check(struct enrollment *enrollment, const struct msg_enroll *m, struct err *e)
 {
 	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
 	struct app_issue *issue = &enrollment->issue;
-	int status;
+	int status = check_signer(enrollment, m->signer, e);
 
-	if (m->message_type != PKCS_REQ)
-		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
-	if (m->transaction_id.len == 0)
-		return err_set(e, ERR_DENIED, 0, "no transactionID");
-	status = app_csr_parse(m->csr, &enrollment->csr, e);
-	if (status != 0)
-		return status;
-	enrollment->has_csr = true;
-	x509_name_text(enrollment->csr.subject, issue->subject_text, sizeof(issue->subject_text));
-	status = check_signer(enrollment, m->signer, e);
 	if (status != 0)
 		return status;
 	status = app_profile_check(profile, &enrollment->csr, e);
@@ -362,8 +400,16 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 static int
 begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
 {
-	int status = check(enrollment, m, e);
+	int status;
 
+	if (m->message_type != PKCS_REQ)
+		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
+	if (m->transaction_id.len == 0)
+		return err_set(e, ERR_DENIED, 0, "no transactionID");
+	status = prove(enrollment, m, ret_refusal, e);
+	if (status != 0)
+		return status;
+	status = check(enrollment, m, e);
 	if (status != 0) {
 		*ret_refusal = refusal_for(status, e);
 		return status;

@@ -508,7 +508,7 @@ keys(struct device_world *w)
 {
 	const struct row rows[] = {
 		{"a key that did not sign the message: badRequest", BAD_REQUEST, .csr = {.key = w->clients[1].key}},
-		{"CSR with a broken signature: badRequest", BAD_REQUEST, .csr = {.broken_signature = true}},
+		{"CSR with a broken signature: badMessageCheck", BAD_MESSAGE_CHECK, .csr = {.broken_signature = true}},
 		{"CSR with SHA-1: badAlg", BAD_ALG, .csr = {.digest = EVP_sha1()}},
 		{"CSR with MD5: badAlg", BAD_ALG, .csr = {.digest = EVP_md5()}},
 		{"CSR with SHA-512", NONE, .csr = {.digest = EVP_sha512()}},

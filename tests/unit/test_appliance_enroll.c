@@ -93,10 +93,47 @@ TEST(refuses_what_is_no_proper_request_with_the_right_fail_info)
 	broken[csr.len - 1] ^= 1;
 	office_ask(&o, "signature", csr, key);
 	OFFICE_UNTIL(&o, o.front.answers == 3);
-	check_refused(&o, SCEP_BAD_REQUEST, before);
+	check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
 	CHECK_INT(office_counts(&o).challenges_open, 1);
 	free((void *)csr.data);
 	EVP_PKEY_free(small);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+/* Somebody who changes a captured request, octet by octet, learns nothing from the answers. */
+TEST(gives_one_answer_to_whatever_no_key_vouches_for)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+	uint8_t *octets = (uint8_t *)csr.data;
+	struct buf large;
+	char text[200] = "";
+	int before;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, soon());
+	before = o.signatures[KEY_CA];
+	for (size_t i = 0; i < csr.len; i++) {
+		octets[i] ^= 1;
+		/* Another key vouches for the outer message, as the attacker's would. */
+		office_ask(&o, "t", csr, certs_rsa());
+		octets[i] ^= 1;
+		OFFICE_UNTIL(&o, o.front.answers == (int)i + 1);
+		check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
+		if (i == 0)
+			snprintf(text, sizeof(text), "%s", o.front.last.text);
+		CHECK_TEXT(o.front.last.text, text);
+	}
+	buf_init(&large, CONFIG_APP_CSR_MAX + 1);
+	memset(buf_put_room(&large, CONFIG_APP_CSR_MAX + 1), 0, CONFIG_APP_CSR_MAX + 1);
+	office_ask(&o, "t", buf_bytes(&large), certs_rsa());
+	OFFICE_UNTIL(&o, o.front.answers == (int)csr.len + 1);
+	check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
+	CHECK_TEXT(o.front.last.text, text);
+	buf_fini(&large);
+	free((void *)csr.data);
 	EVP_PKEY_free(key);
 	office_close(&o);
 }
@@ -458,6 +495,7 @@ TEST_MAIN(RUN(tells_unknown_used_expired_and_missing_challenges_apart_only_in_th
 	  RUN(certifies_no_key_again_whose_certificate_was_revoked_as_compromised),
 	  RUN(refuses_a_message_that_another_key_signed),
 	  RUN(refuses_what_is_no_proper_request_with_the_right_fail_info),
+	  RUN(gives_one_answer_to_whatever_no_key_vouches_for),
 	  RUN(refuses_every_truncation_and_every_other_message_type),
 	  RUN(gives_the_challenge_back_when_the_token_fails),
 	  RUN(asks_to_come_again_while_the_signer_is_away_or_silent), RUN(answers_what_the_signer_had_when_it_dies),
