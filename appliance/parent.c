@@ -409,10 +409,13 @@ on_hangup(void *arg)
 
 	if (p->stopping)
 		return;
-	notify_reloading();
+	/* READY=1 ends a reload, but would also end a start that is not over. */
+	if (p->announced)
+		notify_reloading();
 	reload_config(p);
 	release_signer(p);
-	notify_send("READY=1");
+	if (p->announced)
+		notify_send("READY=1");
 	tell_manager(p);
 }
 

@@ -69,6 +69,15 @@ role_ready(void)
 }
 
 void
+role_pong(void)
+{
+	struct msg_pong pong = {0};
+
+	if (role.parent != NULL && msg_pong_send(role.parent, 0, &pong) != 0)
+		role_exit(1);
+}
+
+void
 role_trouble(const struct err *e)
 {
 	struct msg_trouble trouble = {.code = e->code, .detail = e->detail};
@@ -172,12 +181,13 @@ take_start(void)
 	return 0;
 }
 
-static int
-answer_ping(void)
+static void
+take_ping(void)
 {
-	struct msg_pong pong = {0};
-
-	return msg_pong_send(role.parent, 0, &pong);
+	if (role.to.on_ping != NULL)
+		role.to.on_ping(role.to.arg);
+	else
+		role_pong();
 }
 
 static void
@@ -216,8 +226,8 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		rc = take_start();
 		break;
 	case MSG_PING:
-		rc = answer_ping();
-		break;
+		take_ping();
+		return;
 	case MSG_STOP:
 		stop(NULL);
 		return;

@@ -27,6 +27,7 @@ struct role_functions {
 	void (*on_ca_chain)(const struct msg_list *certificates, void *arg); /* borrowed; may be NULL */
 	void (*on_start)(void *arg);                                         /* all of the above came at least once */
 	void (*on_stop)(void *arg);                                          /* finish, then call role_exit() */
+	void (*on_ping)(void *arg); /* the parent asks for a sign of life: role_pong() soon; NULL: given at once */
 	void *arg;
 };
 
@@ -44,6 +45,9 @@ void role_confine(void);
 
 /* Tells the parent that this role works. */
 void role_ready(void);
+
+/* The sign of life that on_ping asked for. */
+void role_pong(void);
 
 /* Tells the parent why it does not, and ends the loop with exit status 1. */
 void role_trouble(const struct err *e);

@@ -41,8 +41,9 @@ struct front {
 	struct err warm_up; /* code 0: it went well */
 	rlim_t files;       /* descriptors that this process may have; asked once, before it is confined */
 	unsigned loop_count;
-	unsigned with_identity; /* these two belong to the main thread */
+	unsigned with_identity; /* these three belong to the main thread */
 	unsigned stopped;
+	unsigned alive; /* loops that gave a sign of life since the parent asked */
 	struct front_loop loops[LOOPS_MAX];
 };
 
@@ -113,6 +114,15 @@ do_stop(struct front_loop *to, struct order *order)
 	net_serve_stop(to->serve);
 }
 
+static void count_alive(void *arg);
+static void tell(struct front_loop *from, loop_fn fn);
+
+static void
+do_ping(struct front_loop *to, struct order *order)
+{
+	tell(to, count_alive);
+}
+
 static void
 do_tls(struct front_loop *to, struct order *order)
 {
@@ -129,6 +139,16 @@ count_identity(void *arg)
 
 	if (++front->with_identity == front->loop_count)
 		role_ready();
+}
+
+/* The role lives when all its loops do. */
+static void
+count_alive(void *arg)
+{
+	struct front *front = arg;
+
+	if (++front->alive == front->loop_count)
+		role_pong();
 }
 
 static void
@@ -331,6 +351,15 @@ on_start(void *arg)
 }
 
 static void
+on_ping(void *arg)
+{
+	struct front *front = arg;
+
+	front->alive = 0;
+	send_all(front, do_ping);
+}
+
+static void
 on_stop(void *arg)
 {
 	send_all(arg, do_stop);
@@ -346,6 +375,7 @@ main(void)
 		.on_listener = on_listener,
 		.on_start = on_start,
 		.on_stop = on_stop,
+		.on_ping = on_ping,
 		.arg = &front,
 	};
 	int status;

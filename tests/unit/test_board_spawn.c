@@ -108,6 +108,20 @@ do_stop(void *arg)
 	role_exit(0);
 }
 
+/* As the front does it: the sign of life comes from elsewhere, later. */
+static void
+do_pong(void *arg)
+{
+	role_pong();
+}
+
+static void
+do_ping(void *arg)
+{
+	if (loop_post(role_loop(), do_pong, NULL) != 0)
+		role_exit(1);
+}
+
 static int
 run_as_role(const char *act)
 {
@@ -116,13 +130,15 @@ run_as_role(const char *act)
 		void (*on_start)(void *arg);
 	} acts[] = {
 		{"describe", do_describe},       {"ready", do_ready}, {"environment", do_environment},
-		{"refused-pin", do_refused_pin}, {"crash", do_crash},
+		{"refused-pin", do_refused_pin}, {"crash", do_crash}, {"ping", do_ready},
 	};
 	struct role_functions functions = {.on_stop = do_stop};
 	size_t i;
 
 	if (strcmp(act, "exit") == 0)
 		return 3;
+	if (strcmp(act, "ping") == 0)
+		functions.on_ping = do_ping;
 	for (i = 0; i < ARRAY_SIZE(acts); i++)
 		if (strcmp(act, acts[i].name) == 0)
 			functions.on_start = acts[i].on_start;
@@ -139,6 +155,7 @@ struct fixture {
 	struct spawn *spawn;
 	size_t starts;
 	size_t readies;
+	size_t pongs;
 	size_t exits;
 	int status;
 	bool hold_at_trouble;
@@ -175,6 +192,7 @@ on_message(struct spawn *spawn, struct ipc_message *message, void *arg)
 	struct fixture *f = arg;
 
 	f->readies += message->type == MSG_READY;
+	f->pongs += message->type == MSG_PONG;
 	if (message->type != MSG_TROUBLE)
 		return;
 	CHECK_INT(msg_trouble_get(message->body, &f->trouble), 0);
@@ -334,6 +352,27 @@ TEST(a_refused_pin_is_heard_before_the_exit_and_not_tried_again)
 	CHECK_INT(spawn_start(f.spawn, NULL), 0);
 	wait_until(&f, &f.starts, 2);
 	end(&f);
+}
+
+static void
+check_pongs(const char *act)
+{
+	struct fixture f;
+	struct msg_ping ping = {0};
+
+	begin(&f, act);
+	for (size_t i = 1; i <= 3; i++) {
+		CHECK_INT(msg_ping_send(spawn_ipc(f.spawn), 0, &ping), 0);
+		wait_until(&f, &f.pongs, i);
+		CHECK_INT(f.pongs, i);
+	}
+	end(&f);
+}
+
+TEST(a_role_gives_a_sign_of_life_at_once_or_when_it_has_one)
+{
+	check_pongs("ready");
+	check_pongs("ping");
 }
 
 TEST(a_role_stops_when_it_is_told)
@@ -516,6 +555,7 @@ main(void)
 		RUN(a_role_that_ends_comes_back_later_each_time),
 		RUN(a_role_that_crashes_comes_back),
 		RUN(a_refused_pin_is_heard_before_the_exit_and_not_tried_again),
+		RUN(a_role_gives_a_sign_of_life_at_once_or_when_it_has_one),
 		RUN(a_role_stops_when_it_is_told),
 		RUN(a_role_that_hangs_is_killed_with_its_handle),
 		RUN(a_role_does_not_outlive_its_parent),
