@@ -136,8 +136,8 @@ refusal_allowed(struct app_enrolling *enrolling)
 		enrolling->tokens += fresh;
 		enrolling->tokens_ms = now;
 	}
-	if (enrolling->tokens > APP_REFUSE_RATE)
-		enrolling->tokens = APP_REFUSE_RATE;
+	if (enrolling->tokens > APP_REFUSE_BURST)
+		enrolling->tokens = APP_REFUSE_BURST;
 	if (enrolling->tokens <= 0)
 		return false;
 	enrolling->tokens--;
@@ -149,8 +149,10 @@ audit_refusal(struct app_authority *a, const struct app_issue *issue, const char
 {
 	struct app_store_request *request;
 
-	if (!refusal_allowed(&a->enrolling))
+	if (!refusal_allowed(&a->enrolling)) {
+		a->enrolling.skipped++;
 		return;
+	}
 	request = calloc(1, sizeof(*request));
 	if (request == NULL)
 		return;
@@ -159,14 +161,19 @@ audit_refusal(struct app_authority *a, const struct app_issue *issue, const char
 	request->arg = a;
 	request->now = clock_wall();
 	snprintf(request->text, sizeof(request->text), "%s", cause);
+	if (a->enrolling.skipped > 0)
+		snprintf(request->text, sizeof(request->text), "%s (%llu before it not recorded)", cause,
+			 (unsigned long long)a->enrolling.skipped);
 	snprintf(request->peer, sizeof(request->peer), "%s", issue->peer);
 	snprintf(request->actor, sizeof(request->actor), "%s", issue->actor);
 	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
 	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
 	if (app_store_submit(a->store, request) != 0) {
 		free(request);
+		a->enrolling.skipped++;
 		return;
 	}
+	a->enrolling.skipped = 0;
 	a->enrolling.refusals++;
 }
 

@@ -12,14 +12,18 @@
 
 #include "appliance/link.h"
 
-/* Audit records of refused requests per second; more are only logged, so that nobody can fill the disk with them. */
-enum { APP_REFUSE_RATE = 100 };
+/*
+ * Audit records of refused requests: so many at once, and so many per second in the long run, some tens of megabytes a
+ * day; more are only logged and counted, so that nobody can fill the disk with them.
+ */
+enum { APP_REFUSE_BURST = 100, APP_REFUSE_RATE = 1 };
 
 struct app_enrolling {
 	size_t lookups;    /* MSG_TRANSACTION under way */
 	size_t refusals;   /* audit records of refusals under way */
 	int64_t tokens;    /* how many more may be written now */
 	int64_t tokens_ms; /* when that was reckoned */
+	uint64_t skipped;  /* refusals since the last one that was written */
 	uint64_t refused;  /* since the start */
 };
 
