@@ -84,7 +84,7 @@ find_extension(const struct x509_tbs *tbs, struct bytes oid, uint8_t tag, struct
 	return code;
 }
 
-/* basicConstraints is absent or says that this is no CA: an encoded TRUE is the only way to say the opposite. */
+/* basicConstraints is there and says that this is no CA: an encoded TRUE is the only way to say the opposite. */
 static int
 check_no_ca(const struct x509_tbs *tbs, struct err *e)
 {
@@ -94,8 +94,8 @@ check_no_ca(const struct x509_tbs *tbs, struct err *e)
 
 	if (code != 0)
 		return malformed(e, "basicConstraints is malformed");
-	if (there && content.left != 0)
-		return denied(e, "basicConstraints is not empty: only an end entity may be certified");
+	if (!there || content.left != 0)
+		return denied(e, "basicConstraints is absent or not empty: only an end entity may be certified");
 	return 0;
 }
 
@@ -108,8 +108,9 @@ check_usage(const struct x509_tbs *tbs, struct err *e)
 
 	if (code != 0 || (there && bits.left < 2))
 		return malformed(e, "keyUsage is malformed");
-	if (there && (bits.next[1] & (USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN)) != 0)
-		return denied(e, "keyUsage has keyCertSign or cRLSign");
+	/* Absent, it would allow everything. */
+	if (!there || (bits.next[1] & (USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN)) != 0)
+		return denied(e, "keyUsage is absent or has keyCertSign or cRLSign");
 	return 0;
 }
 
@@ -133,9 +134,30 @@ check_authority_key_id(const struct question *q, const struct x509_tbs *tbs, str
 	return 0;
 }
 
-/* No extension twice (RFC 5280 4.2): a reader might look at the other one. */
+/*
+ * What a certificate of ours may have.  The rest is refused because readers give it meanings that we do not look at: an
+ * old nsCertType makes a CA for OpenSSL, proxyCertInfo lets a device issue, and an identifier that is encoded in an odd
+ * way may be basicConstraints to somebody.
+ */
+static bool
+is_extension_known(struct bytes oid)
+{
+	const struct bytes known[] = {
+		OID_BASIC_CONSTRAINTS, OID_KEY_USAGE,     OID_SUBJECT_KEY_ID,          OID_AUTHORITY_KEY_ID,
+		OID_SUBJECT_ALT_NAME,  OID_EXT_KEY_USAGE, OID_CRL_DISTRIBUTION_POINTS, OID_AUTHORITY_INFO_ACCESS,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(known); i++) {
+		if (bytes_equal(oid, known[i]))
+			return true;
+	}
+	return false;
+}
+
+/* No extension twice (RFC 5280 4.2): a reader might look at the other one.  With only_known no other than ours. */
 static int
-check_unique_extensions(const struct x509_tbs *tbs, struct err *e)
+check_extensions(const struct x509_tbs *tbs, bool only_known, struct err *e)
 {
 	struct bytes seen[32];
 	struct view list;
@@ -150,6 +172,8 @@ check_unique_extensions(const struct x509_tbs *tbs, struct err *e)
 		code = x509_extension_next(&list, &extension, &end);
 		if (code != 0 || end)
 			break;
+		if (only_known && !is_extension_known(extension.oid))
+			return denied(e, "an extension that no certificate of ours has");
 		for (i = 0; i < count; i++) {
 			if (bytes_equal(seen[i], extension.oid))
 				return denied(e, "an extension is there twice");
@@ -180,11 +204,13 @@ check_certificate(const struct question *q, struct err *e)
 		return denied(e, "the issuer is not this CA");
 	if (bytes_equal(tbs.spki, limits->ca_spki))
 		return denied(e, "the certificate is for the CA's own key");
+	if (bytes_equal(tbs.subject, limits->ca.tbs.subject))
+		return denied(e, "the certificate has the CA's own name");
 	code = check_serial(&tbs, e);
 	if (code == 0)
 		code = check_dates(q, &tbs, e);
 	if (code == 0)
-		code = check_unique_extensions(&tbs, e);
+		code = check_extensions(&tbs, true, e);
 	if (code == 0)
 		code = check_no_ca(&tbs, e);
 	if (code == 0)
@@ -214,7 +240,7 @@ check_root(const struct question *q, const struct x509_tbs *tbs, struct err *e)
 	if (code != 0 || !there || der_expect(&content, DER_BOOLEAN, &is_ca) != 0)
 		return denied(e, "the root has no basicConstraints with CA:TRUE");
 	code = check_serial(tbs, e);
-	return code != 0 ? code : check_unique_extensions(tbs, e);
+	return code != 0 ? code : check_extensions(tbs, false, e);
 }
 
 /* CertificationRequestInfo (RFC 2986 4.1): version 0, name, key, [0] attributes; exactly these. */

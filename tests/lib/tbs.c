@@ -84,8 +84,12 @@ put_extensions(struct buf *out, const struct tbs_plan *plan)
 	size_t outer = der_open(out, DER_CONTEXT_CONSTRUCTED(3));
 	size_t list = der_open(out, DER_SEQUENCE);
 
-	put_basic_constraints(out, plan->ca);
-	put_key_usage(out, plan->key_usage);
+	if (!plan->bare) {
+		put_basic_constraints(out, plan->ca);
+		put_key_usage(out, plan->key_usage);
+	}
+	if (plan->extra.len != 0)
+		put_extension(out, plan->extra, plan->extra_value);
 	if (plan->twice)
 		put_key_usage(out, plan->key_usage);
 	put_key_ids(out, plan);

@@ -26,6 +26,9 @@ struct tbs_plan {
 	struct bytes authority_key_id; /* empty: no extension */
 	struct bytes subject_key_id;   /* empty: no extension */
 	bool twice;                    /* keyUsage twice */
+	bool bare;                     /* neither basicConstraints nor keyUsage */
+	struct bytes extra;            /* OID of one more extension; empty: none */
+	struct bytes extra_value;      /* DER */
 };
 
 /* A certificate of one day from now, serial 0x4711; the other bytes are borrowed. */

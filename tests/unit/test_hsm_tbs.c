@@ -146,6 +146,50 @@ TEST(dishonest_certificates_are_refused)
 	REFUSED(not_after = ca.honest.not_before);
 }
 
+/* Some readers take these for a CA, or for the CA, though none of them has basicConstraints with CA:TRUE. */
+TEST(what_some_take_for_a_ca_is_refused)
+{
+	static const uint8_t empty[] = {0x30, 0x00}, is_ca[] = {0x30, 0x03, 0x01, 0x01, 0xff};
+	const struct {
+		struct bytes oid;
+		struct bytes value;
+	} extras[] = {
+		{OID_BYTES("\x55\x1d\x1e"), {empty, sizeof(empty)}},                     /* nameConstraints */
+		{OID_BYTES("\x55\x1d\x24"), {empty, sizeof(empty)}},                     /* policyConstraints */
+		{OID_BYTES("\x2b\x06\x01\x05\x05\x07\x01\x0e"), {empty, sizeof(empty)}}, /* proxyCertInfo */
+		{OID_BYTES("\x55\x1d\x80\x13"), {is_ca, sizeof(is_ca)}}, /* basicConstraints, its OID padded */
+	};
+	struct tbs_plan odd = ca.honest;
+
+	REFUSED(subject = ca.name);
+	REFUSED(bare = true);
+	/* OpenSSL's X509_check_ca() is content with an nsCertType of SSL, S/MIME and object signing CA. */
+	odd.bare = true;
+	odd.extra = OID_BYTES("\x60\x86\x48\x01\x86\xf8\x42\x01");
+	odd.extra_value = OID_BYTES("\x03\x02\x00\x07");
+	CHECK_INT(check_plan(&odd, ROLE_AUTHORITY), ERR_DENIED);
+	for (size_t i = 0; i < ARRAY_SIZE(extras); i++) {
+		odd = ca.honest;
+		odd.extra = extras[i].oid;
+		odd.extra_value = extras[i].value;
+		CHECK_INT(check_plan(&odd, ROLE_AUTHORITY), ERR_DENIED);
+	}
+}
+
+TEST(extensions_of_a_device_are_signed)
+{
+	const struct bytes known[] = {OID_SUBJECT_ALT_NAME, OID_EXT_KEY_USAGE, OID_CRL_DISTRIBUTION_POINTS,
+				      OID_AUTHORITY_INFO_ACCESS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		struct tbs_plan plan = ca.honest;
+
+		plan.extra = known[i];
+		plan.extra_value = OID_BYTES("\x30\x00");
+		CHECK_INT(check_plan(&plan, ROLE_AUTHORITY), 0);
+	}
+}
+
 TEST(certificate_never_outlives_the_ca)
 {
 	struct tbs_plan plan = ca.honest;
@@ -343,6 +387,8 @@ main(void)
 		RUN(roles_get_only_their_keys),
 		RUN(sha1_is_for_ra_signing_alone),
 		RUN(dishonest_certificates_are_refused),
+		RUN(what_some_take_for_a_ca_is_refused),
+		RUN(extensions_of_a_device_are_signed),
 		RUN(certificate_never_outlives_the_ca),
 		RUN(honest_certificate_is_signed),
 		RUN(broken_der_is_refused),
