@@ -1,9 +1,11 @@
 #!/bin/bash
 # Runs the parts named (lint, unit, integration) and closes with one line that counts everything.
-# O is the output folder; SANITIZE and CC pass through to make.
+# O is the output folder; SANITIZE and CC pass through to make.  PATIENCE multiplies what tests wait at most.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 out=${O:-$PWD/build}
+SANITIZE=${SANITIZE:-}
+export PATIENCE=${PATIENCE:-$((${#SANITIZE} > 0 ? 3 : 1))}
 passed=0 failed=0 skipped=0 failures=
 mkdir -p "$out/log"
 
@@ -53,14 +55,14 @@ for part in "$@"; do
 		build
 		echo "Unit tests"
 		for program in "$out"/tests/test_*; do
-			[ -x "$program" ] && run "unit/$(basename "$program")" env BIN_DIR="$out/bin" timeout 300 "$program"
+			[ -x "$program" ] && run "unit/$(basename "$program")" env BIN_DIR="$out/bin" timeout $((300 * PATIENCE)) "$program"
 		done
 		;;
 	integration)
 		build
 		echo "Integration tests, with real processes and clients (some minutes)"
 		for script in tests/integration/[0-9]*.sh; do
-			run "integration/$(basename "$script" .sh)" env O="$out" BIN_DIR="$out/bin" timeout 600 bash "$script"
+			run "integration/$(basename "$script" .sh)" env O="$out" BIN_DIR="$out/bin" timeout $((300 * PATIENCE)) bash "$script"
 		done
 		;;
 	*) echo "usage: check.sh lint|unit|integration …" >&2; exit 2 ;;

@@ -7,7 +7,8 @@
  *	}
  *	TEST_MAIN(says_what_must_hold, …)
  *
- * cmocka runs them; the program closes with "N passed, N failed" and ends with 0 only when nothing failed.
+ * cmocka runs them; the program closes with "N passed, N failed" and ends with 0 only when nothing failed.  What cannot
+ * be tested here ends with SKIP("why"), and is counted as such.
  */
 #ifndef TESTS_LIB_TEST_H
 #define TESTS_LIB_TEST_H
@@ -32,11 +33,24 @@
 		assert_memory_equal((v).data, (data_), (len_));                                                        \
 	} while (0)
 
-/* Closes the program: count tests ran and failed did not hold. */
+static int test_skipped __attribute__((unused));
+
+/* Ends the test that calls it, or that calls the function that calls it. */
+#define SKIP(why)                                                                                                      \
+	do {                                                                                                           \
+		test_skipped++;                                                                                        \
+		printf("skipped: %s\n", why);                                                                          \
+		skip();                                                                                                \
+	} while (0)
+
+/* Closes the program: of count tests, failed did not hold. */
 static inline int
 test_finish(int count, int failed)
 {
-	printf("%d passed, %d failed\n", count - failed, failed);
+	printf("%d passed, %d failed", count - failed - test_skipped, failed);
+	if (test_skipped > 0)
+		printf(", %d skipped", test_skipped);
+	printf("\n");
 	return failed == 0 ? 0 : 1;
 }
 

@@ -319,7 +319,7 @@ TEST(one_login_attempt_is_made)
 	unsigned failures;
 
 	if (access(spy, R_OK) != 0)
-		skip();
+		SKIP("there is no pkcs11-spy (package opensc)");
 	snprintf(trace, sizeof(trace), "%s/trace", device.folder);
 	snprintf(output, sizeof(output), "PKCS11SPY_OUTPUT=%s", trace);
 	rig_service(&rig);
