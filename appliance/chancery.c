@@ -19,8 +19,12 @@
 
 enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255 };
 
+/* An authority that hangs is replaced sooner than this. */
+enum { GREETING_MS = 20 * 1000 };
+
 struct call {
 	struct loop *loop;
+	struct loop_timer *timer;
 	bool done;
 	int status;
 };
@@ -66,11 +70,24 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 
 	if (message->type != MSG_OUTPUT || msg_output_get(message->body, &m) != 0)
 		return;
+	/* From here on it takes as long as it takes. */
+	loop_timer_set(call->timer, -1);
 	write_all(m.is_error ? STDERR_FILENO : STDOUT_FILENO, m.text);
 	if (m.done == 0)
 		return;
 	call->done = true;
 	call->status = m.exit_status;
+	loop_stop(call->loop);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct call *call = arg;
+
+	fprintf(stderr,
+		"chancery: nobody answers: the authority cannot start, or hangs; the log of chanceryd says why\n");
+	call->done = true;
 	loop_stop(call->loop);
 }
 
@@ -126,11 +143,14 @@ run_command(const char *path, char **words, int count)
 	if (loop_new(&loop) != 0)
 		return EXIT_FAILED;
 	call.loop = loop;
-	fd = connect_control(path);
-	if (fd < 0)
+	if (loop_timer_new(loop, on_timer, &call, &call.timer) != 0)
 		return EXIT_FAILED;
-	if (ipc_new(loop, fd, ROLE_CONSOLE, ROLE_AUTHORITY, &handlers, &ipc) != 0) {
-		close(fd);
+	loop_timer_set(call.timer, GREETING_MS);
+	fd = connect_control(path);
+	if (fd < 0 || ipc_new(loop, fd, ROLE_CONSOLE, ROLE_AUTHORITY, &handlers, &ipc) != 0) {
+		if (fd >= 0)
+			close(fd);
+		loop_timer_free(call.timer);
 		return EXIT_FAILED;
 	}
 	if (msg_command_send(ipc, 1, &m) != 0) {
@@ -141,6 +161,7 @@ run_command(const char *path, char **words, int count)
 	if (!call.done)
 		loop_run(loop);
 	ipc_free(ipc);
+	loop_timer_free(call.timer);
 	return call.status;
 }
 

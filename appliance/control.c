@@ -199,6 +199,8 @@ admit(struct app_session *session, int fd)
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == needed) {
 		snprintf(session->actor, sizeof(session->actor), "operator uid=%u", (unsigned)who.uid);
+		/* Nothing, but from somebody: the kernel lets callers connect also when no authority runs. */
+		send_output(session, false, 0, false, (struct bytes){NULL, 0});
 		return;
 	}
 	log_event(CONTROL_DENIED, (unsigned)who.uid, (int)who.pid);
