@@ -4,10 +4,12 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -176,6 +178,19 @@ net_http_header(const struct net_http_request *public, const char *name)
 	return evhttp_find_header(evhttp_request_get_input_headers(request->ev), name);
 }
 
+/* Fields that say how long the body is. */
+static size_t
+count_frame_fields(const struct evkeyvalq *fields)
+{
+	const struct evkeyval *field;
+	size_t count = 0;
+
+	for (field = fields->tqh_first; field != NULL; field = field->next.tqe_next)
+		count += strcasecmp(field->key, "Content-Length") == 0 ||
+			 strcasecmp(field->key, "Transfer-Encoding") == 0;
+	return count;
+}
+
 /* True when the request must not reach the handler; it was answered then. */
 static bool
 refuse(struct net_http_work *request)
@@ -186,6 +201,7 @@ refuse(struct net_http_work *request)
 		.target = request->public.target,
 		.content_length = evhttp_find_header(in, "Content-Length"),
 		.transfer_encoding = evhttp_find_header(in, "Transfer-Encoding"),
+		.frame_fields = count_frame_fields(in),
 	};
 	const char *text = NULL;
 
@@ -209,6 +225,7 @@ refuse(struct net_http_work *request)
 	answer.status = net_rule_check(&rule, &request->conn->http->conf, &text);
 	if (answer.status == 0)
 		return false;
+	log_event(HTTP_REFUSED, request->public.peer, answer.status, log_text(text));
 	answer.body = bytes_of_text(text);
 	net_http_answer(&request->public, &answer);
 	return true;

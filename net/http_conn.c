@@ -1,5 +1,6 @@
 #include "net/http_conn.h"
 
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -9,6 +10,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -130,6 +132,25 @@ net_http_conn_find(const struct net_http *http, int fd)
 	return fd >= 0 && (size_t)fd < http->fd_limit ? http->by_fd[fd] : NULL;
 }
 
+/* evhttp answers by itself what it cannot read; only here can that be seen, when the first line of it is written. */
+static void
+on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	static const size_t status_at = sizeof("HTTP/1.1 ") - 1;
+	const struct net_http_conn *conn = arg;
+	char line[16] = "";
+	long status;
+
+	if (conn->request != NULL || conn->sending != NULL || info->orig_size != 0 ||
+	    evbuffer_copyout(out, line, sizeof(line) - 1) < (ev_ssize_t)status_at + 3)
+		return;
+	status = strtol(line + status_at, NULL, 10);
+	if (status >= HTTP_BADREQUEST) /* not 100 (Continue) */
+		log_event(HTTP_REFUSED, conn->peer, (int)status,
+			  log_text(status == HTTP_ENTITYTOOLARGE ? "the body is too long"
+								 : "no HTTP, or the header is too long"));
+}
+
 /* The one way out of a connection that was counted: evhttp is about to free it. */
 static void
 on_closed(struct evhttp_connection *ev, void *arg)
@@ -137,6 +158,7 @@ on_closed(struct evhttp_connection *ev, void *arg)
 	struct net_http_conn *conn = arg;
 	struct net_http *http = conn->http;
 
+	evbuffer_remove_cb(bufferevent_get_output(evhttp_connection_get_bufferevent(ev)), on_output, conn);
 	if (conn->is_tls)
 		net_tls_goodbye(evhttp_connection_get_bufferevent(ev));
 	net_limit_leave(http->limit, &conn->key);
@@ -208,6 +230,8 @@ conn_attach(struct net_http_conn *conn)
 	if (conn->ev != NULL && conn_admit(conn)) {
 		list_append(&conn->http->conns, &conn->link);
 		evhttp_connection_set_closecb(conn->ev, on_closed, conn);
+		/* Without memory for it nothing but a log line is missing. */
+		(void)evbuffer_add_cb(bufferevent_get_output(bev), on_output, conn);
 	} else {
 		if (conn->ev != NULL)
 			evhttp_connection_free(conn->ev);

@@ -1,6 +1,23 @@
 #include "net/rule.h"
 
 #include <string.h>
+#include <strings.h>
+
+/*
+ * Is the body's length certain (RFC 9112 6.3)?  evhttp takes the first of several fields, a sign, and anything with
+ * "chunked" in it; a proxy before us might take another, and the rest of one peer's request for the next one's.
+ */
+static bool
+is_frame_clear(const struct net_rule_request *request)
+{
+	const char *length = request->content_length;
+
+	if (request->frame_fields > 1)
+		return false;
+	if (request->transfer_encoding != NULL)
+		return strcasecmp(request->transfer_encoding, "chunked") == 0;
+	return length == NULL || (length[0] != '\0' && length[strspn(length, "0123456789")] == '\0');
+}
 
 int
 net_rule_check(const struct net_rule_request *request, const struct config *conf, const char **ret_text)
@@ -12,6 +29,10 @@ net_rule_check(const struct net_rule_request *request, const struct config *conf
 	if (request->method == NULL) {
 		*ret_text = "only GET, HEAD and POST are served";
 		return 405;
+	}
+	if (!is_frame_clear(request)) {
+		*ret_text = "the length of the body is not certain";
+		return 400;
 	}
 	/* evhttp does not read a body behind HEAD and would take it for the next request. */
 	if (strcmp(request->method, "HEAD") == 0 &&

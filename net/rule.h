@@ -15,6 +15,7 @@ struct net_rule_request {
 	struct bytes target;           /* of the request line */
 	const char *content_length;    /* header fields; NULL when absent */
 	const char *transfer_encoding; /* see content_length */
+	size_t frame_fields;           /* how many fields of these two names there are */
 };
 
 /* The HTTP status that refuses it, with a line for the peer in *ret_text (static storage); 0 when it may pass. */

@@ -8,9 +8,10 @@ roles()
 	echo "$(role_pid front) $(role_pid authority) $(role_pid signer)"
 }
 
+# The most memory that the front ever had.
 front_kib()
 {
-	awk '/^VmRSS:/ { print $2 }' "/proc/$(role_pid front)/status"
+	awk '/^VmHWM:/ { print $2 }' "/proc/$(role_pid front)/status"
 }
 
 # drive PROGRAM: its lines are ours
@@ -48,6 +49,7 @@ one_arrangement()
 	before=$(roles) kib=$(front_kib)
 	: >"$dir/serials"
 	drive scepdrive
+	drive httpdrive
 	same "no role was replaced" "$before" "$(roles)"
 	check "the front has not grown by 20 MiB (from $kib KiB to $(front_kib) KiB)" test "$(front_kib)" -lt $((kib + 20480))
 	compare_lists
@@ -59,7 +61,7 @@ one_arrangement()
 
 one_arrangement rsa2048
 while read -r cause; do
-	check "the log names a cause: $cause" grep -qE "event=(SCEP_REFUSED|SCEP_NOT_SCEP|ENROLL_REFUSED) .*$cause" "$dir/log"
+	check "the log names a cause: $cause" grep -qE "event=(SCEP_REFUSED|SCEP_NOT_SCEP|ENROLL_REFUSED|HTTP_REFUSED) .*$cause" "$dir/log"
 done <<'END'
 the outer signature is wrong
 messageDigest does not fit the content
@@ -85,6 +87,12 @@ subjectAltName: DNS is not well-formed
 subjectAltName: more than 64 names
 subject: empty, and there is no subjectAltName
 message is cut short
+the message is no base64
+the URL is too long
+the length of the body is not certain
+only GET, HEAD and POST are served
+no HTTP, or the header is too long
+the body is too long
 END
 device_setup
 check "strongSwan enrolls after all that" enroll_device afterwards
