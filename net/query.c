@@ -109,6 +109,15 @@ net_query_path_below(struct bytes path, const char *prefix)
 	return path.len == len || path.data[len] == '/';
 }
 
+bool
+net_query_path_is(struct bytes path, const char *prefix, const char *rest)
+{
+	size_t len = strlen(prefix);
+
+	return path.len >= len && net_query_path_below(path, prefix) &&
+	       is_word((struct bytes){path.data + len, path.len - len}, rest);
+}
+
 static int
 hex_digit(uint8_t c)
 {

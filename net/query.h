@@ -47,6 +47,9 @@ void net_query_parse(struct bytes target, struct net_query *ret_query);
  */
 bool net_query_path_below(struct bytes path, const char *prefix);
 
+/* True when path is prefix followed by rest, without regard to case. */
+bool net_query_path_is(struct bytes path, const char *prefix, const char *rest);
+
 /*
  * Appends the octets of a base64 text as clients send it (C1 to C9): any characters percent-escaped, once or twice; "+"
  * bare, escaped, or already turned into a space; the url-safe alphabet; line ends and tabs anywhere, escaped or not;

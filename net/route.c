@@ -5,13 +5,15 @@
 
 #include "board/base/clock.h"
 #include "board/base/log.h"
+#include "net/html.h"
 #include "net/query.h"
 #include "net/scep.h"
 
-enum { CAPS_MAX = 1024, RETRY_START_S = 3 };
+enum { CAPS_MAX = 1024, HTML_MAX = 16384, RETRY_START_S = 3 };
 
 struct place {
-	const char *path; /* and all below it */
+	const char *path;
+	bool is_exact; /* the path with what SCEP clients append to it (facts C11, C12); else also all below it */
 	bool takes_post;
 	void (*serve)(const struct net_route *route, struct net_http_request *request, const struct net_query *query);
 };
@@ -152,18 +154,34 @@ serve_operation(const struct net_route *route, struct net_http_request *request,
 	net_pkiop_start(route->operations, message, request->peer, on_operation_answered, request);
 }
 
+/* For browsers, which must neither guess a type, nor keep the page, nor load anything for it. */
 static void
-serve_description(struct net_http_request *request)
+answer_html(struct net_http_request *request, struct bytes body)
 {
 	struct net_http_answer answer = {
 		.status = 200,
-		.type = "text/plain",
-		.body = bytes_of_text("This address is for devices that enroll with SCEP (RFC 8894).\n"
-				      "Give it to the device as the SCEP or NDES URL, without an operation.\n"
-				      "The CA certificate is at /ca, the CRL at /crl.\n"),
+		.type = "text/html; charset=utf-8",
+		.body = body,
+		.headers = {{"Content-Security-Policy", net_html_policy},
+			    {"X-Content-Type-Options", "nosniff"},
+			    {"Referrer-Policy", "no-referrer"},
+			    {"Cache-Control", "no-store"}},
 	};
 
 	net_http_answer(request, &answer);
+}
+
+static void
+serve_description(struct net_http_request *request)
+{
+	AUTO_BUF page;
+
+	buf_init(&page, HTML_MAX);
+	net_html_service(net_http_header(request, "Host"), request->is_tls, &page);
+	if (buf_status(&page) != 0)
+		net_http_answer_text(request, 503, "out of memory");
+	else
+		answer_html(request, buf_bytes(&page));
 }
 
 static void
@@ -219,14 +237,27 @@ serve_health(const struct net_route *route, struct net_http_request *request, co
 		net_http_answer_text(request, 200, "ok");
 }
 
+/* NDES' folder is what its program is: IIS runs mscep.dll for it. */
 static const struct place places[] = {
-	{"/scep", true, serve_scep},
-	{"/cgi-bin/pkiclient.exe", true, serve_scep},
-	{"/certsrv/mscep/mscep.dll", true, serve_scep},
-	{"/crl", false, serve_crl},
-	{"/ca", false, serve_ca},
-	{"/health", false, serve_health},
+	{"/scep", true, true, serve_scep},          {"/cgi-bin/pkiclient.exe", true, true, serve_scep},
+	{"/certsrv/mscep", true, true, serve_scep}, {"/certsrv/mscep/mscep.dll", true, true, serve_scep},
+	{"/crl", false, false, serve_crl},          {"/ca", false, false, serve_ca},
+	{"/health", false, false, serve_health},
 };
+
+static bool
+is_at(const struct place *place, struct bytes path)
+{
+	static const char *const appended[] = {"", "/", "/pkiclient.exe"};
+
+	if (!place->is_exact)
+		return net_query_path_below(path, place->path);
+	for (size_t i = 0; i < ARRAY_SIZE(appended); i++) {
+		if (net_query_path_is(path, place->path, appended[i]))
+			return true;
+	}
+	return false;
+}
 
 void
 net_route_request(const struct net_route *route, struct net_http_request *request)
@@ -235,7 +266,7 @@ net_route_request(const struct net_route *route, struct net_http_request *reques
 
 	net_query_parse(request->target, &query);
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (!net_query_path_below(query.path, places[i].path))
+		if (!is_at(&places[i], query.path))
 			continue;
 		if (request->method == NET_HTTP_POST && !places[i].takes_post)
 			answer_method(request, "GET, HEAD");

@@ -197,6 +197,9 @@ TEST(every_path_that_clients_have_built_in_is_served)
 					    "/scep/",
 					    "/SCEP/pkiclient.exe",
 					    "/cgi-bin/pkiclient.exe",
+					    "/certsrv/mscep",
+					    "/certsrv/mscep/",
+					    "/CERTSRV/MSCEP/PKICLIENT.EXE",
 					    "/certsrv/mscep/mscep.dll",
 					    "/certsrv/mscep/mscep.dll/pkiclient.exe",
 					    "/CertSrv/mscep/mscep.dll/"};
@@ -212,8 +215,40 @@ TEST(every_path_that_clients_have_built_in_is_served)
 		CHECK_INT(ask("GET", target), 200);
 		CHECK(has("\r\nContent-Type: application/x-x509-ca-ra-cert\r\n"));
 		CHECK_INT(ask("GET", paths[i]), 200);
-		CHECK(has("SCEP (RFC 8894)"));
+		CHECK(has("\r\nContent-Type: text/html; charset=utf-8\r\n"));
+		CHECK(has("<h2>What to type into a device</h2>") && has("(RFC 8894)"));
 	}
+}
+
+TEST(what_clients_do_not_append_is_nowhere)
+{
+	static const char *const paths[] = {"/scep/profile",
+					    "/scep/pkiclient.exe/more",
+					    "/scep//",
+					    "/certsrv/mscep/other.dll",
+					    "/certsrv/mscep_admin",
+					    "/certsrv/mscep_admin/",
+					    "/certsrv/mscep_admin/mscep.dll",
+					    "/certsrv"};
+	char target[200];
+
+	speak();
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		snprintf(target, sizeof(target), "%s?operation=GetCACaps", paths[i]);
+		CHECK_INT(ask("GET", target), 404);
+		CHECK(!has(paths[i]));
+	}
+}
+
+TEST(a_page_for_people_is_kept_and_guessed_by_nobody)
+{
+	CHECK_INT(ask("GET", "/scep"), 200);
+	CHECK(has("\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-"));
+	CHECK(has("\r\nX-Content-Type-Options: nosniff\r\n"));
+	CHECK(has("\r\nCache-Control: no-store\r\n"));
+	CHECK(has("<code>http://a/scep</code>"));
+	CHECK_INT(ask("HEAD", "/certsrv/mscep/"), 200);
+	CHECK(!has("<html"));
 }
 
 /* How long the answer to GetCACert is. */
@@ -344,6 +379,8 @@ main(void)
 		WITH(before_the_authority_spoke_only_capabilities_are_served),
 		WITH(what_is_not_there_or_not_allowed_is_said),
 		WITH(every_path_that_clients_have_built_in_is_served),
+		WITH(what_clients_do_not_append_is_nowhere),
+		WITH(a_page_for_people_is_kept_and_guessed_by_nobody),
 		WITH(the_settings_decide_what_getcacert_holds_and_count_at_once),
 		WITH(a_crl_that_is_known_already_is_not_sent_again),
 		WITH(what_was_said_is_served_while_the_others_are_away),
