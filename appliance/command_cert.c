@@ -35,16 +35,26 @@ reason_text(int reason)
 
 static void list_page(struct app_session *session);
 
+/* The part of a subject that fits a column: from the common name on when the whole does not. */
+static const char *
+subject_part(const char *subject, size_t columns)
+{
+	const char *name = strlen(subject) > columns ? strstr(subject, ", CN=") : NULL;
+
+	return name == NULL ? subject : name + strlen(", ");
+}
+
 /* One line of at most 79 columns. */
 static void
 print_row(struct app_session *session, const struct app_record *record, int64_t now)
 {
-	char serial[2 * APP_SERIAL_SIZE + 1], end[24], subject[28];
+	char serial[2 * APP_SERIAL_SIZE + 1], end[24], subject[25];
+	const char *part = subject_part(record->subject, sizeof(subject) - 1);
 
 	app_session_print(session, "%s  %.10s  %-7s  %s\n",
 			  bytes_hex((struct bytes){record->serial, APP_SERIAL_SIZE}, serial, sizeof(serial)),
 			  clock_text(record->not_after, end, sizeof(end)), state_of(record, now),
-			  app_command_plain(record->subject, subject, sizeof(subject)));
+			  app_command_plain(part, subject, sizeof(subject)));
 }
 
 static void

@@ -289,16 +289,14 @@ add_san(X509_REQ *csr, const char *san)
 	sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
 }
 
-struct bytes
-office_csr(EVP_PKEY *key, const char *cn, const char *challenge, const char *san)
+/* Takes name. */
+static struct bytes
+make_csr(EVP_PKEY *key, X509_NAME *name, const char *challenge, const char *san)
 {
 	X509_REQ *csr = X509_REQ_new();
-	X509_NAME *name = X509_NAME_new();
 	unsigned char *der = NULL;
 	int len;
 
-	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0),
-			 1);
 	assert_int_equal(X509_REQ_set_subject_name(csr, name), 1);
 	assert_int_equal(X509_REQ_set_pubkey(csr, key), 1);
 	if (challenge != NULL)
@@ -313,6 +311,31 @@ office_csr(EVP_PKEY *key, const char *cn, const char *challenge, const char *san
 	X509_NAME_free(name);
 	X509_REQ_free(csr);
 	return (struct bytes){der, (size_t)len};
+}
+
+struct bytes
+office_csr(EVP_PKEY *key, const char *cn, const char *challenge, const char *san)
+{
+	X509_NAME *name = X509_NAME_new();
+
+	assert_int_equal(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0),
+			 1);
+	return make_csr(key, name, challenge, san);
+}
+
+struct bytes
+office_csr_of(EVP_PKEY *key, const char *subject, const char *challenge)
+{
+	const unsigned char *p;
+	X509_NAME *name;
+	AUTO_BUF der;
+
+	buf_init(&der, 4096);
+	assert_int_equal(app_name_parse(subject, &der, NULL), 0);
+	p = der.data;
+	name = d2i_X509_NAME(NULL, &p, (long)der.len);
+	assert_non_null(name);
+	return make_csr(key, name, challenge, NULL);
 }
 
 void

@@ -87,6 +87,9 @@ struct app_store_counts office_counts(struct office *o);
 /* A certificate request for key with CN=cn and, unless NULL, a challenge; the caller frees data. */
 struct bytes office_csr(EVP_PKEY *key, const char *cn, const char *challenge, const char *san);
 
+/* The same with a whole subject, as app_name_parse() reads it. */
+struct bytes office_csr_of(EVP_PKEY *key, const char *subject, const char *challenge);
+
 /* Sends MSG_ENROLL for the request, outer signer key signer; returns without waiting. */
 void office_ask(struct office *o, const char *transaction, struct bytes csr, EVP_PKEY *signer);
 
