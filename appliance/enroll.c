@@ -66,7 +66,7 @@ static void
 on_found(struct app_store_request *request, void *arg)
 {
 	struct lookup *lookup = arg;
-	struct msg_decision decision = {.status = STATUS_RETRY};
+	struct msg_decision decision = {.status = STATUS_RETRY, .code = request->code};
 
 	if (request->code == ERR_UNKNOWN)
 		decision.status = STATUS_NONE;
@@ -89,10 +89,14 @@ app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_tr
 	struct app_authority *a = front->authority;
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 	struct app_reply refused;
+	int status;
 
 	if (lookup == NULL || m->key_hash.len != APP_HASH_SIZE || m->transaction_id.len == 0 || a->stopping) {
 		app_reply_open(&refused, front, id);
-		app_reply_status(&refused, a->stopping || lookup == NULL ? STATUS_RETRY : STATUS_NONE, 0, NULL);
+		if (a->stopping || lookup == NULL)
+			app_reply_retry(&refused, a->stopping ? ERR_CLOSED : ERR_NOMEM);
+		else
+			app_reply_status(&refused, STATUS_NONE, 0, NULL);
 		free(lookup);
 		return;
 	}
@@ -104,8 +108,9 @@ app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_tr
 	lookup->request.now = clock_wall();
 	transaction_text(m->transaction_id, lookup->request.transaction_id);
 	memcpy(lookup->request.key_hash, m->key_hash.data, APP_HASH_SIZE);
-	if (app_store_submit(a->store, &lookup->request) != 0) {
-		app_reply_status(&lookup->reply, STATUS_RETRY, 0, NULL);
+	status = app_store_submit(a->store, &lookup->request);
+	if (status != 0) {
+		app_reply_retry(&lookup->reply, status);
 		free(lookup);
 		return;
 	}
@@ -207,7 +212,7 @@ retry_later(struct enrollment *enrollment, int code, const struct err *e)
 
 	log_event(ENROLL_POSTPONED, log_text(issue->peer), log_text(issue->transaction_id), err_name(code),
 		  log_text(e->text));
-	app_reply_status(&enrollment->reply, STATUS_RETRY, 0, NULL);
+	app_reply_retry(&enrollment->reply, code);
 	enrollment_free(enrollment);
 }
 
@@ -450,7 +455,7 @@ app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll
 
 	if (enrollment == NULL) {
 		app_reply_open(&reply, front, id);
-		app_reply_status(&reply, STATUS_RETRY, 0, NULL);
+		app_reply_retry(&reply, ERR_NOMEM);
 		return;
 	}
 	/* No work for what cannot be accepted anyway. */

@@ -462,7 +462,10 @@ tls_refuse(struct own_issue *own, int code, const struct err *e)
 	bool peer = err_class(code) == ERR_CLASS_PEER;
 
 	log_own(&own->issue, code, e);
-	app_reply_status(&own->reply, peer ? STATUS_REFUSED : STATUS_RETRY, SCEP_BAD_REQUEST, "");
+	if (peer)
+		app_reply_status(&own->reply, STATUS_REFUSED, SCEP_BAD_REQUEST, "");
+	else
+		app_reply_retry(&own->reply, code);
 	own_free(own);
 }
 
@@ -537,7 +540,7 @@ app_internal_tls(struct app_front *front, uint64_t id, const struct msg_tls_requ
 
 	if (own == NULL) {
 		app_reply_open(&reply, front, id);
-		app_reply_status(&reply, STATUS_RETRY, 0, "");
+		app_reply_retry(&reply, ERR_NOMEM);
 		return;
 	}
 	app_reply_open(&own->reply, front, id);

@@ -206,6 +206,14 @@ app_reply_status(struct app_reply *reply, int status, int fail_info, const char 
 	app_reply_send(reply, &decision);
 }
 
+void
+app_reply_retry(struct app_reply *reply, int code)
+{
+	struct msg_decision decision = {.status = STATUS_RETRY, .code = code};
+
+	app_reply_send(reply, &decision);
+}
+
 int
 app_link_signature(const struct app_authority *a, int code, const struct ipc_message *message,
 		   struct bytes *ret_signature, struct err *e)

@@ -55,11 +55,11 @@ void app_reply_open(struct app_reply *reply, struct app_front *front, uint64_t i
 /* Answers, once; an answer to a front that is gone is dropped. */
 void app_reply_send(struct app_reply *reply, const struct msg_decision *decision);
 
-/*
- * The shorthand for an answer without certificate: STATUS_NONE, STATUS_RETRY, or STATUS_REFUSED with fail_info and
- * text.
- */
+/* The shorthand for an answer without certificate: STATUS_NONE, or STATUS_REFUSED with fail_info and text. */
 void app_reply_status(struct app_reply *reply, int status, int fail_info, const char *text);
+
+/* The shorthand for STATUS_RETRY, with the ERR_* that is in the way. */
+void app_reply_retry(struct app_reply *reply, int code);
 
 /*
  * Reads the signer's answer to MSG_SIGN: the signature, borrowed from message, made by the CA's algorithm.  Fails with

@@ -1,5 +1,6 @@
 #include "net/pkiop.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -11,7 +12,7 @@
 enum {
 	CSR_MAX = 65536, /* what is longer is no PKCS#10 request */
 	REPLY_MAX = 1 << 20,
-	RETRY_TOKEN_S = 10,
+	RETRY_DEVICE_S = 10, /* token or store: an operator may have to look */
 	RETRY_AWAY_S = 3,
 	RETRY_BUSY_S = 3, /* at most, at least 1: those that were refused together do not come back together */
 };
@@ -90,7 +91,9 @@ retry_seconds(int code)
 	switch (code) {
 	case ERR_TOKEN:
 	case ERR_PIN:
-		return RETRY_TOKEN_S;
+	case ERR_STORE:
+	case ERR_IO:
+		return RETRY_DEVICE_S;
 	case ERR_BUSY:
 		if (getrandom(&random, 1, GRND_NONBLOCK) != 1)
 			return RETRY_BUSY_S;
@@ -209,7 +212,8 @@ take_decision(struct op *op, const struct ipc_message *message)
 		reply(op, &decision);
 		break;
 	case STATUS_RETRY:
-		finish_retry(op, ERR_BUSY, steps[op->state].name, decision.text);
+		finish_retry(op, decision.code < 0 && decision.code >= INT_MIN ? (int)decision.code : ERR_BUSY,
+			     steps[op->state].name, decision.text);
 		break;
 	case STATUS_NONE:
 		if (op->state == LOOKUP)

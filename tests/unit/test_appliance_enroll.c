@@ -218,6 +218,7 @@ TEST(gives_the_challenge_back_when_the_token_fails)
 	o.mood = OFFICE_FAILS;
 	office_enroll(&o, "t", key, CHALLENGE);
 	CHECK_INT(o.front.last.status, STATUS_RETRY);
+	CHECK_INT(o.front.last.code, ERR_TOKEN);
 	CHECK_INT(office_counts(&o).intents_open, 0);
 	o.mood = OFFICE_WRONG_ALGORITHM;
 	office_enroll(&o, "t", key, CHALLENGE);

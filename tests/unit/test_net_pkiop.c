@@ -60,6 +60,14 @@ authority_decides(struct ipc *ipc, uint64_t id, int status, int fail_info, struc
 	CHECK_INT(msg_decision_send(ipc, id, &decision), 0);
 }
 
+static void
+authority_waits(struct ipc *ipc, uint64_t id, int code)
+{
+	struct msg_decision decision = {.status = STATUS_RETRY, .code = code};
+
+	CHECK_INT(msg_decision_send(ipc, id, &decision), 0);
+}
+
 /* True when the mood is the whole answer. */
 static bool
 authority_moody(struct ipc *ipc, uint64_t id, enum mood mood)
@@ -71,6 +79,9 @@ authority_moody(struct ipc *ipc, uint64_t id, enum mood mood)
 		return false;
 	case RETRIES:
 		authority_decides(ipc, id, STATUS_RETRY, 0, none);
+		break;
+	case TOKEN_AWAY:
+		authority_waits(ipc, id, ERR_TOKEN);
 		break;
 	case PENDS:
 		authority_decides(ipc, id, STATUS_PENDING, 0, none);
@@ -591,6 +602,12 @@ TEST(an_authority_that_cannot_decide_now_makes_it_a_retry)
 	expect_retry(1, 3);
 }
 
+TEST(the_authority_says_how_long_to_wait_by_what_is_in_the_way)
+{
+	w.on_enroll = TOKEN_AWAY;
+	expect_retry(10, 10);
+}
+
 TEST(an_answer_that_never_comes_makes_it_a_retry_at_the_deadline)
 {
 	int64_t start_ms = clock_mono_ms();
@@ -701,6 +718,7 @@ main(void)
 		WITH(a_missing_token_makes_it_a_long_retry),
 		WITH(a_token_lost_before_the_reply_is_signed_makes_it_a_retry),
 		WITH(an_authority_that_cannot_decide_now_makes_it_a_retry),
+		WITH(the_authority_says_how_long_to_wait_by_what_is_in_the_way),
 		WITH(an_answer_that_never_comes_makes_it_a_retry_at_the_deadline),
 		WITH(the_death_of_the_signer_in_the_middle_makes_it_a_retry),
 		WITH(the_death_of_the_authority_in_the_middle_makes_it_a_retry),
