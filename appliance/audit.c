@@ -26,6 +26,7 @@ static const char *const event_names[] = {
 	[APP_AUDIT_CRL] = "crl",
 	[APP_AUDIT_INTENT_UNRESOLVED] = "intent-unresolved",
 	[APP_AUDIT_CA_IMPORTED] = "ca-imported",
+	[APP_AUDIT_RELEASE] = "release",
 };
 
 int

@@ -31,6 +31,7 @@ enum app_audit_event {
 	APP_AUDIT_CRL,
 	APP_AUDIT_INTENT_UNRESOLVED,
 	APP_AUDIT_CA_IMPORTED,
+	APP_AUDIT_RELEASE,
 };
 
 /* A record, borrowed from wherever it comes. */

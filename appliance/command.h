@@ -45,12 +45,14 @@ char *app_command_plain(const char *text, char *out, size_t size);
 char *app_command_span(int64_t seconds, char *out, size_t size);
 
 /* The handlers: command_cert.c */
-void app_command_certificate_list(struct app_session *session);   /* a page of the inventory, newest first */
-void app_command_certificate_show(struct app_session *session);   /* one certificate, readable or as PEM */
-void app_command_certificate_revoke(struct app_session *session); /* revokes and publishes */
-void app_command_crl_show(struct app_session *session);           /* number, dates, size of the CRL */
-void app_command_crl_make(struct app_session *session);           /* makes and publishes one now */
-void app_command_ca_show(struct app_session *session);            /* the chain and its fingerprint */
+void app_command_certificate_list(struct app_session *session);    /* a page of the inventory, newest first */
+void app_command_certificate_show(struct app_session *session);    /* one certificate, readable or as PEM */
+void app_command_certificate_revoke(struct app_session *session);  /* revokes and publishes */
+void app_command_certificate_hold(struct app_session *session);    /* revokes until it is released, and publishes */
+void app_command_certificate_release(struct app_session *session); /* ends a hold, and publishes */
+void app_command_crl_show(struct app_session *session);            /* number, dates, size of the CRL */
+void app_command_crl_make(struct app_session *session);            /* makes and publishes one now */
+void app_command_ca_show(struct app_session *session);             /* the chain and its fingerprint */
 
 /* The handlers: command_unit.c */
 void app_command_challenge_create(struct app_session *session); /* one-time challenges, a line each */

@@ -2,6 +2,7 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "appliance/command.h"
 #include "board/base/clock.h"
@@ -19,7 +20,7 @@ static const char *
 state_of(const struct app_record *record, int64_t now)
 {
 	if (record->revoked != 0)
-		return "revoked";
+		return record->reason == APP_REASON_HOLD ? "on hold" : "revoked";
 	if (record->not_after < now)
 		return "expired";
 	return record->not_before > now ? "not yet" : "valid";
@@ -181,6 +182,9 @@ print_record(struct app_session *session, const struct app_record *record)
 	if (record->revoked != 0)
 		app_session_print(session, " since %s (%s)", clock_text(record->revoked, when, sizeof(when)),
 				  reason_text(record->reason));
+	if (record->invalidity != 0)
+		app_session_print(session, ", not to be trusted since %s",
+				  clock_text(record->invalidity, when, sizeof(when)));
 	app_session_print(session, "\nValid from    %s\n", clock_text(record->not_before, when, sizeof(when)));
 	app_session_print(session, "Valid to      %s\n", clock_text(record->not_after, when, sizeof(when)));
 	app_session_print(session, "Issued        %s", clock_text(record->issued, when, sizeof(when)));
@@ -206,6 +210,8 @@ fail_serial(struct app_session *session, int code)
 				 session->argument);
 	else if (code == ERR_EXISTS)
 		app_session_fail(session, APP_EXIT_FAILED, "That certificate is revoked already.");
+	else if (code == ERR_STAGE)
+		app_session_fail(session, APP_EXIT_FAILED, "That certificate is not on hold.");
 	else
 		app_session_fail(session, APP_EXIT_FAILED, "The store failed: %s.", err_name(code));
 }
@@ -255,22 +261,45 @@ app_command_certificate_show(struct app_session *session)
 		app_session_ask(session, on_show);
 }
 
+/* What the three commands that change a certificate's state say of themselves. */
+struct change {
+	enum app_store_op op;
+	const char *done;
+};
+
+static const struct change revoking = {APP_STORE_REVOKE, "Revoked"};
+static const struct change holding = {APP_STORE_REVOKE, "On hold"};
+static const struct change releasing = {APP_STORE_RELEASE, "Released"};
+
 static void
-on_revocation_published(int code, const struct err *e, void *arg)
+on_change_published(int code, const struct err *e, void *arg)
 {
 	struct app_session *session = arg;
+	const struct change *change = session->own;
 
+	session->own = NULL;
 	if (code == 0)
-		app_session_print(session, "Revoked; CRL %lld with it is published.\n",
+		app_session_print(session, "%s; CRL %lld says so.\n", change->done,
 				  (long long)session->authority->publish.number);
 	else
-		app_session_print(session, "Revoked; no CRL can be made now (%s), it follows by itself.\n",
+		app_session_print(session, "%s; no CRL can be made now (%s), it follows by itself.\n", change->done,
 				  err_name(code));
 	app_session_end(session, APP_EXIT_OK);
 }
 
 static void
-on_revoke(struct app_store_request *request, void *arg)
+log_change(const struct app_session *session, const struct app_store_request *request)
+{
+	struct bytes serial = {request->serial, APP_SERIAL_SIZE};
+
+	if (request->op == APP_STORE_RELEASE)
+		log_event(RELEASED, log_hex(serial), session->actor);
+	else
+		log_event(REVOKED, log_hex(serial), reason_text(request->reason), session->actor);
+}
+
+static void
+on_changed(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
 	struct app_authority *a = session->authority;
@@ -278,28 +307,31 @@ on_revoke(struct app_store_request *request, void *arg)
 
 	app_store_request_fini(request);
 	if (code != 0) {
+		session->own = NULL;
 		fail_serial(session, code);
 		return;
 	}
-	log_event(REVOKED, log_hex((struct bytes){request->serial, APP_SERIAL_SIZE}), reason_text(request->reason),
-		  session->actor);
-	session->wait.fn = on_revocation_published;
+	log_change(session, request);
+	session->wait.fn = on_change_published;
 	session->wait.arg = session;
 	/* It may have been one of our own. */
 	app_internal_check(a);
 	app_publish_make(a, &session->wait);
 }
 
-/* What is revoked was looked up first: the CA itself cannot be put on its own list. */
+/* What is changed was looked up first: the CA itself cannot be put on its own list. */
 static void
-on_revoke_found(struct app_store_request *request, void *arg)
+on_change_found(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
+	const struct change *change = session->own;
 	bool is_ca = request->record_count > 0 && request->records[0].usage == APP_USAGE_CA;
 	int reason = session->given[0] ? app_reason_parse(session->text[0]) : APP_REASON_UNSPECIFIED;
 	int code = request->code;
 
 	app_store_request_fini(request);
+	if (code != 0 || is_ca)
+		session->own = NULL;
 	if (code != 0) {
 		fail_serial(session, code);
 		return;
@@ -309,11 +341,64 @@ on_revoke_found(struct app_store_request *request, void *arg)
 				 "That is the CA's own certificate: only the CA above it can revoke it.");
 		return;
 	}
-	if (!for_serial(session, APP_STORE_REVOKE))
+	if (!for_serial(session, change->op))
 		return;
-	session->request.reason = reason;
+	session->request.reason = change == &holding ? APP_REASON_HOLD : reason;
+	session->request.invalidity = session->number[1];
 	snprintf(session->request.actor, sizeof(session->request.actor), "%s", session->actor);
-	app_session_ask(session, on_revoke);
+	app_session_ask(session, on_changed);
+}
+
+static void
+change_state(struct app_session *session, const struct change *change)
+{
+	if (!for_serial(session, APP_STORE_SHOW))
+		return;
+	session->own = (void *)(uintptr_t)change;
+	app_session_ask(session, on_change_found);
+}
+
+void
+app_command_certificate_hold(struct app_session *session)
+{
+	change_state(session, &holding);
+}
+
+void
+app_command_certificate_release(struct app_session *session)
+{
+	change_state(session, &releasing);
+}
+
+/* "2026-11-22" or "2026-11-22T12:00:00Z", not in the future. */
+static int
+date_parse(const char *text, int64_t *ret_wall_s)
+{
+	static const char *const forms[] = {"%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"};
+	int64_t wall_s;
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
+		struct tm tm = {0};
+		const char *end = strptime(text, forms[i], &tm);
+
+		if (end == NULL || *end != '\0')
+			continue;
+		wall_s = (int64_t)timegm(&tm);
+		if (wall_s <= 0 || wall_s > clock_wall())
+			return ERR_FORMAT;
+		*ret_wall_s = wall_s;
+		return 0;
+	}
+	return ERR_FORMAT;
+}
+
+static bool
+is_reason(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (reasons[i] == app_reason_parse(name))
+			return true;
+	return false;
 }
 
 void
@@ -324,12 +409,17 @@ app_command_certificate_revoke(struct app_session *session)
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
 		snprintf(allowed + strlen(allowed), sizeof(allowed) - strlen(allowed), "%s%s", i == 0 ? "" : ", ",
 			 app_reason_name(reasons[i]));
-	if (session->given[0] && app_reason_parse(session->text[0]) < 0) {
+	if (session->given[0] && !is_reason(session->text[0])) {
 		app_session_fail(session, APP_EXIT_USAGE, "--reason: one of %s", allowed);
 		return;
 	}
-	if (for_serial(session, APP_STORE_SHOW))
-		app_session_ask(session, on_revoke_found);
+	if (session->given[1] && date_parse(session->text[1], &session->number[1]) != 0) {
+		app_session_fail(session, APP_EXIT_USAGE,
+				 "--invalidity-date: a day such as 2026-11-22, or 2026-11-22T12:00:00Z, not in the "
+				 "future");
+		return;
+	}
+	change_state(session, &revoking);
 }
 
 void

@@ -24,27 +24,50 @@ is_worth_saying(int reason)
 	return reason > APP_REASON_UNSPECIFIED && reason <= 10 && reason != 7 && reason != 8;
 }
 
+static void
+reason_put(struct buf *b, int reason)
+{
+	size_t extension = der_open(b, DER_SEQUENCE), value;
+	uint8_t code = (uint8_t)reason;
+
+	der_put_oid(b, OID_REASON_CODE);
+	value = der_open(b, DER_OCTET_STRING);
+	der_put(b, DER_ENUMERATED, (struct bytes){&code, 1});
+	der_close(b, value);
+	der_close(b, extension);
+}
+
+/* RFC 5280 5.3.2 */
+static void
+invalidity_put(struct buf *b, int64_t when)
+{
+	size_t extension = der_open(b, DER_SEQUENCE), value;
+
+	der_put_oid(b, OID_INVALIDITY_DATE);
+	value = der_open(b, DER_OCTET_STRING);
+	der_put_generalized_time(b, when);
+	der_close(b, value);
+	der_close(b, extension);
+}
+
 void
-app_crl_add(const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason, void *arg)
+app_crl_add(const struct app_revoked *entry, void *arg)
 {
 	struct app_crl *crl = arg;
 	struct buf *b = &crl->entries;
-	size_t entry = der_open(b, DER_SEQUENCE), list, extension, value;
-	uint8_t code = (uint8_t)reason;
+	size_t whole = der_open(b, DER_SEQUENCE), list;
 
-	der_put_unsigned(b, (struct bytes){serial, APP_SERIAL_SIZE});
-	der_put_time(b, revoked);
-	if (is_worth_saying(reason)) {
+	der_put_unsigned(b, (struct bytes){entry->serial, APP_SERIAL_SIZE});
+	der_put_time(b, entry->revoked);
+	if (is_worth_saying(entry->reason) || entry->invalidity != 0) {
 		list = der_open(b, DER_SEQUENCE);
-		extension = der_open(b, DER_SEQUENCE);
-		der_put_oid(b, OID_REASON_CODE);
-		value = der_open(b, DER_OCTET_STRING);
-		der_put(b, DER_ENUMERATED, (struct bytes){&code, 1});
-		der_close(b, value);
-		der_close(b, extension);
+		if (is_worth_saying(entry->reason))
+			reason_put(b, entry->reason);
+		if (entry->invalidity != 0)
+			invalidity_put(b, entry->invalidity);
 		der_close(b, list);
 	}
-	der_close(b, entry);
+	der_close(b, whole);
 	crl->count++;
 }
 

@@ -25,7 +25,7 @@ void app_crl_fini(struct app_crl *crl);
  * Adds an entry; reasonCode is left out for unspecified (RFC 5280 5.3.1).  Has the type of app_store_each_fn; arg is
  * the struct app_crl.
  */
-void app_crl_add(const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason, void *arg);
+void app_crl_add(const struct app_revoked *entry, void *arg);
 
 /*
  * Appends the TBSCertList: v2, AKI, CRL number; revokedCertificates absent when there is no entry.  Fails with

@@ -45,6 +45,7 @@ enum app_reason {
 	APP_REASON_AFFILIATION_CHANGED = 3,
 	APP_REASON_SUPERSEDED = 4,
 	APP_REASON_CESSATION_OF_OPERATION = 5,
+	APP_REASON_HOLD = 6, /* the only one that can be taken back */
 	APP_REASON_PRIVILEGE_WITHDRAWN = 9,
 };
 
@@ -65,8 +66,9 @@ struct app_record {
 	int64_t not_before;
 	int64_t not_after;
 	int64_t issued;
-	int64_t revoked; /* 0: not revoked */
-	int reason;      /* enum app_reason */
+	int64_t revoked;    /* 0: not revoked */
+	int reason;         /* enum app_reason */
+	int64_t invalidity; /* since when the key was not to be trusted, as the operator says; 0: not said */
 	char subject[256];
 	char template_name[40];
 	char peer[64];
@@ -88,9 +90,11 @@ enum app_store_op {
 	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
 	APP_STORE_REFUSE,    /* in: text peer transaction_id subject now; only an audit record */
 	APP_STORE_CHALLENGE, /* in: challenge_hash, expires, max_open, actor; ERR_LIMIT when max_open are open */
-	APP_STORE_REVOKE,    /* in: serial reason now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already */
-	APP_STORE_CRL_PUT,   /* in: number (from 1) der this_update next_update; ERR_EXISTS unless above the last */
-	APP_STORE_CA_PUT,    /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
+	/* in: serial reason invalidity now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already; a hold may become final */
+	APP_STORE_REVOKE,
+	APP_STORE_RELEASE, /* in: serial now actor: ends a hold; ERR_UNKNOWN, ERR_STAGE when it is not on hold */
+	APP_STORE_CRL_PUT, /* in: number (from 1) der this_update next_update; ERR_EXISTS unless above the last */
+	APP_STORE_CA_PUT,  /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
 	APP_STORE_TRANSACTION, /* in: transaction_id key_hash now → record in force; ERR_UNKNOWN */
 	APP_STORE_SHOW,        /* in: serial → record; ERR_UNKNOWN */
@@ -114,7 +118,16 @@ struct app_store_counts {
 };
 
 typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
-typedef void (*app_store_each_fn)(const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason, void *arg);
+
+/* A revoked certificate, for a CRL. */
+struct app_revoked {
+	uint8_t serial[APP_SERIAL_SIZE];
+	int64_t revoked;
+	int reason;
+	int64_t invalidity; /* 0: not said */
+};
+
+typedef void (*app_store_each_fn)(const struct app_revoked *entry, void *arg);
 
 /* One request.  Zero it, fill what enum app_store_op names for it; code, e and the answers are set when done runs. */
 struct app_store_request {
@@ -137,6 +150,7 @@ struct app_store_request {
 	int usage;
 	int reason;
 	int64_t now, not_before, not_after, expires, this_update, next_update, grace; /* now 0: the clock's */
+	int64_t invalidity;
 	int64_t number, limit, offset, max_open;
 	app_store_each_fn each;
 	void *each_arg;

@@ -171,10 +171,21 @@ reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	return audit(w, r, APP_AUDIT_INTENT, request_serial(r), r->subject, e);
 }
 
+/* Tells the next delta CRL that it has to say something about this certificate. */
+static int
+note_change(struct app_store_writer *w, struct bytes serial, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_REVOCATION_ADD);
+
+	app_store_query_blob(&q, serial);
+	return app_store_query_run(&q, e);
+}
+
 int
 app_store_change_insert(struct app_store_writer *w, const struct app_store_row *row, struct err *e)
 {
 	struct app_store_query q = app_store_query(w->db, APP_STMT_CERTIFICATE_ADD);
+	int code;
 
 	app_store_query_blob(&q, row->serial);
 	app_store_query_text(&q, row->usage);
@@ -188,7 +199,8 @@ app_store_change_insert(struct app_store_writer *w, const struct app_store_row *
 	app_store_query_text(&q, row->template_name);
 	app_store_query_text(&q, row->peer);
 	app_store_query_blob(&q, row->der);
-	return app_store_query_run(&q, e);
+	code = app_store_query_run(&q, e);
+	return code < 0 || row->revoked == 0 ? code : note_change(w, row->serial, e);
 }
 
 int
@@ -354,11 +366,28 @@ create_challenge(struct app_store_writer *w, struct app_store_request *r, struct
 	return audit(w, r, APP_AUDIT_CHALLENGE_CREATED, (struct bytes){NULL, 0}, r->subject, e);
 }
 
+/* Writes the certificate's new state and notes that it changed. */
+static int
+set_revoked(struct app_store_writer *w, const struct app_store_request *r, int64_t id, int64_t revoked, int reason,
+	    struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_CERTIFICATE_REVOKE);
+	int code;
+
+	app_store_query_int(&q, id);
+	app_store_query_int(&q, revoked);
+	app_store_query_int(&q, reason);
+	app_store_query_int(&q, r->invalidity);
+	code = app_store_query_run(&q, e);
+	return code < 0 ? code : note_change(w, request_serial(r), e);
+}
+
 static int
 revoke(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	AUTO_QUERY found = app_store_query(w->db, APP_STMT_CERTIFICATE_STATE);
-	struct app_store_query q;
+	bool on_hold;
+	char when[32];
 	int code;
 
 	if (r->reason < 0 || app_reason_name(r->reason) == NULL)
@@ -367,17 +396,37 @@ revoke(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	code = app_store_query_step(&found, e);
 	if (code <= 0)
 		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "no certificate has this serial number");
-	if (app_store_query_get_int(&found, 1) != 0)
+	on_hold = app_store_query_get_int(&found, 1) != 0 && app_store_query_get_int(&found, 3) == APP_REASON_HOLD;
+	if (app_store_query_get_int(&found, 1) != 0 && (!on_hold || r->reason == APP_REASON_HOLD))
 		return err_set(e, ERR_EXISTS, 0, "the certificate is revoked already");
-	q = app_store_query(w->db, APP_STMT_CERTIFICATE_REVOKE);
-	app_store_query_int(&q, app_store_query_get_int(&found, 0));
-	app_store_query_int(&q, request_now(r));
-	app_store_query_int(&q, r->reason);
-	code = app_store_query_run(&q, e);
+	/* What was on hold stays not valid since then. */
+	code = set_revoked(w, r, app_store_query_get_int(&found, 0),
+			   on_hold ? app_store_query_get_int(&found, 1) : request_now(r), r->reason, e);
 	if (code < 0)
 		return code;
 	app_audit_put_text(&w->detail, "reason", app_reason_name(r->reason));
+	if (r->invalidity != 0)
+		app_audit_put_text(&w->detail, "invalidity", clock_text(r->invalidity, when, sizeof(when)));
 	return audit(w, r, APP_AUDIT_REVOKE, request_serial(r), app_store_query_get_text(&found, 2), e);
+}
+
+static int
+release(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY found = app_store_query(w->db, APP_STMT_CERTIFICATE_STATE);
+	int code;
+
+	app_store_query_blob(&found, request_serial(r));
+	code = app_store_query_step(&found, e);
+	if (code <= 0)
+		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "no certificate has this serial number");
+	if (app_store_query_get_int(&found, 1) == 0 || app_store_query_get_int(&found, 3) != APP_REASON_HOLD)
+		return err_set(e, ERR_STAGE, 0, "the certificate is not on hold");
+	r->invalidity = 0;
+	code = set_revoked(w, r, app_store_query_get_int(&found, 0), 0, APP_REASON_NONE, e);
+	if (code < 0)
+		return code;
+	return audit(w, r, APP_AUDIT_RELEASE, request_serial(r), app_store_query_get_text(&found, 2), e);
 }
 
 /* A CRL number never goes back (RFC 5280 5.2.3); older CRLs are of no use. */
@@ -474,6 +523,8 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 		return create_challenge(w, r, e);
 	case APP_STORE_REVOKE:
 		return revoke(w, r, e);
+	case APP_STORE_RELEASE:
+		return release(w, r, e);
 	case APP_STORE_CRL_PUT:
 		return put_crl(w, r, e);
 	case APP_STORE_CA_PUT:

@@ -9,13 +9,10 @@ static const char *const usages[] = {
 };
 
 static const char *const reasons[] = {
-	[APP_REASON_UNSPECIFIED] = "unspecified",
-	[APP_REASON_KEY_COMPROMISE] = "keyCompromise",
-	[APP_REASON_CA_COMPROMISE] = "cACompromise",
-	[APP_REASON_AFFILIATION_CHANGED] = "affiliationChanged",
-	[APP_REASON_SUPERSEDED] = "superseded",
-	[APP_REASON_CESSATION_OF_OPERATION] = "cessationOfOperation",
-	[APP_REASON_PRIVILEGE_WITHDRAWN] = "privilegeWithdrawn",
+	[APP_REASON_UNSPECIFIED] = "unspecified",    [APP_REASON_KEY_COMPROMISE] = "keyCompromise",
+	[APP_REASON_CA_COMPROMISE] = "cACompromise", [APP_REASON_AFFILIATION_CHANGED] = "affiliationChanged",
+	[APP_REASON_SUPERSEDED] = "superseded",      [APP_REASON_CESSATION_OF_OPERATION] = "cessationOfOperation",
+	[APP_REASON_HOLD] = "certificateHold",       [APP_REASON_PRIVILEGE_WITHDRAWN] = "privilegeWithdrawn",
 };
 
 const char *

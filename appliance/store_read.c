@@ -57,6 +57,7 @@ add_record(struct app_store_request *r, struct app_store_query *q, struct err *e
 	record->der = bytes_dup(der);
 	if (der.len > 0 && record->der.data == NULL)
 		return err_set(e, ERR_NOMEM, 0, "reading certificates");
+	record->invalidity = app_store_query_get_int(q, 11);
 	r->record_count++;
 	return 0;
 }
@@ -89,7 +90,7 @@ app_store_read_transaction(struct app_store_db *db, struct app_store_request *r,
 	code = app_store_query_step(&q, e);
 	if (code < 0)
 		return code;
-	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 11), want))
+	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 12), want))
 		return err_set(e, ERR_UNKNOWN, 0, "no certificate of this transaction and key");
 	code = add_record(r, &q, e);
 	if (code == 0 && (r->records[0].revoked != 0 || r->records[0].not_after <= request_now(r)))
@@ -174,6 +175,7 @@ static int
 revoked(struct app_store_db *db, struct app_store_request *r, struct err *e)
 {
 	AUTO_QUERY q = app_store_query(db, APP_STMT_REVOKED);
+	struct app_revoked entry;
 	struct bytes serial;
 	int code;
 
@@ -182,7 +184,11 @@ revoked(struct app_store_db *db, struct app_store_request *r, struct err *e)
 		serial = app_store_query_get_blob(&q, 0);
 		if (serial.len != APP_SERIAL_SIZE)
 			return err_set(e, ERR_STORE, 0, "a serial number in the store has the wrong size");
-		r->each(serial.data, app_store_query_get_int(&q, 1), (int)app_store_query_get_int(&q, 2), r->each_arg);
+		memcpy(entry.serial, serial.data, APP_SERIAL_SIZE);
+		entry.revoked = app_store_query_get_int(&q, 1);
+		entry.reason = (int)app_store_query_get_int(&q, 2);
+		entry.invalidity = app_store_query_get_int(&q, 3);
+		r->each(&entry, r->each_arg);
 	}
 	return code;
 }

@@ -289,22 +289,19 @@ der_put_bits(struct buf *b, struct bytes octets)
 	der_put_raw(b, octets);
 }
 
-void
-der_put_time(struct buf *b, int64_t wall_s)
+/* Writes "20261122120000Z" and gives the year; false when it has not four digits, which is all that either type has. */
+static bool
+time_text(int64_t wall_s, char text[32], int64_t *ret_year)
 {
 	int64_t days = wall_s / DAY_S, second = wall_s % DAY_S, year;
-	char text[32];
 	int month = 1;
 
 	if (second < 0) {
 		second += DAY_S;
 		days--;
 	}
-	/* Four digits are all that either type has (RFC 5280 4.1.2.5). */
-	if (days < year_start(0) || days >= year_start(10000)) {
-		b->status = b->status != 0 ? b->status : ERR_LIMIT;
-		return;
-	}
+	if (days < year_start(0) || days >= year_start(10000))
+		return false;
 	year = 1970 + days / 366 - (days < 0 ? 2 : 0);
 	while (year_start(year + 1) <= days)
 		year++;
@@ -313,10 +310,34 @@ der_put_time(struct buf *b, int64_t wall_s)
 	days -= year_start(year);
 	while (days >= month_days(year, month))
 		days -= month_days(year, month++);
-	snprintf(text, sizeof(text), "%04d%02d%02d%02d%02d%02dZ", (int)year, month, (int)days + 1, (int)(second / 3600),
+	snprintf(text, 32, "%04d%02d%02d%02d%02d%02dZ", (int)year, month, (int)days + 1, (int)(second / 3600),
 		 (int)(second / 60 % 60), (int)(second % 60));
-	if (year >= 1950 && year < 2050)
+	*ret_year = year;
+	return true;
+}
+
+void
+der_put_time(struct buf *b, int64_t wall_s)
+{
+	int64_t year;
+	char text[32];
+
+	if (!time_text(wall_s, text, &year))
+		b->status = b->status != 0 ? b->status : ERR_LIMIT;
+	else if (year >= 1950 && year < 2050)
 		der_put(b, DER_UTC_TIME, bytes_of_text(text + 2));
+	else
+		der_put(b, DER_GENERALIZED_TIME, bytes_of_text(text));
+}
+
+void
+der_put_generalized_time(struct buf *b, int64_t wall_s)
+{
+	int64_t year;
+	char text[32];
+
+	if (!time_text(wall_s, text, &year))
+		b->status = b->status != 0 ? b->status : ERR_LIMIT;
 	else
 		der_put(b, DER_GENERALIZED_TIME, bytes_of_text(text));
 }

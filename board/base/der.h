@@ -105,6 +105,9 @@ void der_put_bits(struct buf *b, struct bytes octets);
 /* Appends UTCTime through 2049 and GeneralizedTime after (RFC 5280 4.1.2.5). */
 void der_put_time(struct buf *b, int64_t wall_s);
 
+/* Appends GeneralizedTime whatever the year, as invalidityDate and OCSP want it (RFC 5280 5.3.2, RFC 6960 4.2.2.1). */
+void der_put_generalized_time(struct buf *b, int64_t wall_s);
+
 /* Appends ready-made DER as it is. */
 void der_put_raw(struct buf *b, struct bytes der);
 

@@ -113,6 +113,24 @@ says "--minutes without a number" 2 'minutes' challenge create --minutes
 says "challenge list" 0 'Open *[0-9]+ of at most 1000' challenge list
 check "a challenge from --count works" eval 'enroll_device fourth "$(chancery challenge create --count 3 | tail -n 1)"'
 says "status" 0 OPERATIONAL status
+serial=$(serial_of "$dir/device/third.pem")
+says "an invalidity date that is none" 2 'invalidity-date' certificate revoke "$serial" --invalidity-date soon
+says "an invalidity date to come" 2 'invalidity-date' certificate revoke "$serial" --invalidity-date 2999-01-01
+says "release of what is not on hold" 1 'not on hold' certificate release "$serial"
+says "hold" 0 'On hold.*CRL' certificate hold "$serial"
+check "on hold it fails openssl verify" wait_until 5 revoked "$dir/device/third.pem"
+check "the CRL gives the reason" grep -q 'Certificate Hold' <(openssl crl -in "$dir/crl.pem" -noout -text)
+says "show says that it is on hold" 0 'State *on hold since .*certificateHold' certificate show "$serial"
+says "hold twice" 1 'revoked already' certificate hold "$serial"
+says "release" 0 'Released.*CRL' certificate release "$serial"
+check "released it verifies again" wait_until 5 verified "$dir/device/third.pem"
+says "hold again" 0 'On hold' certificate hold "$serial"
+says "a hold becomes final" 0 'Revoked' certificate revoke "$serial" --reason keyCompromise --invalidity-date 2026-01-02
+says "and cannot be released any more" 1 'not on hold' certificate release "$serial"
+says "show tells since when" 0 'not to be trusted since 2026-01-02' certificate show "$serial"
+crl_fetch
+check "the CRL tells since when" grep -q 'Invalidity Date' <(openssl crl -in "$dir/crl.pem" -noout -text)
+check "audit list names the release" eval 'chancery audit list --limit 500 | grep -q "event=release.*$serial\|$serial.*event=release"'
 says "help" 0 'certificate revoke' help
 
 setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN_DIR/chancery" --control "$CONTROL" status >"$dir/says" 2>&1

@@ -13,6 +13,15 @@ bytes_free(struct bytes *v)
 
 #define AUTO_BYTES __attribute__((cleanup(bytes_free))) struct bytes
 
+static void
+add(struct app_crl *crl, const uint8_t serial[APP_SERIAL_SIZE], int64_t revoked, int reason)
+{
+	struct app_revoked entry = {.revoked = revoked, .reason = reason};
+
+	memcpy(entry.serial, serial, APP_SERIAL_SIZE);
+	app_crl_add(&entry, crl);
+}
+
 /* The list signed and read by OpenSSL. */
 static X509_CRL *
 finish(const struct app_issuer *issuer, EVP_PKEY *key, const struct app_crl *crl, int64_t number, int64_t next)
@@ -64,9 +73,9 @@ TEST(a_list_that_overflowed_is_not_built)
 	buf_init(&small, 50);
 	CHECK_INT(app_crl_build(&issuer, &crl, -1, TODAY, TODAY + DAY, &out), ERR_LIMIT);
 	CHECK_INT(app_crl_build(&issuer, &crl, 1, TODAY, TODAY + DAY, &small), ERR_LIMIT);
-	app_crl_add(serial, TODAY, APP_REASON_KEY_COMPROMISE, &crl);
-	app_crl_add(serial, TODAY, APP_REASON_KEY_COMPROMISE, &crl);
-	app_crl_add(serial, TODAY, APP_REASON_KEY_COMPROMISE, &crl);
+	add(&crl, serial, TODAY, APP_REASON_KEY_COMPROMISE);
+	add(&crl, serial, TODAY, APP_REASON_KEY_COMPROMISE);
+	add(&crl, serial, TODAY, APP_REASON_KEY_COMPROMISE);
 	CHECK_INT(app_crl_build(&issuer, &crl, 1, TODAY, TODAY + DAY, &out), ERR_LIMIT);
 	app_crl_fini(&crl);
 }
@@ -140,7 +149,7 @@ TEST(reasons_are_given_unless_unspecified)
 	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
 		serial[0] = 0xff; /* a sign octet has to be put before it */
 		serial[15] = (uint8_t)i;
-		app_crl_add(serial, i == 0 ? 2600000000 : TODAY - DAY, list[i].reason, &crl);
+		add(&crl, serial, i == 0 ? 2600000000 : TODAY - DAY, list[i].reason);
 	}
 	theirs = finish(&issuer, certs_rsa(), &crl, INT64_MAX, TODAY + DAY);
 	check_number(theirs, INT64_MAX);
@@ -154,6 +163,37 @@ TEST(reasons_are_given_unless_unspecified)
 		CHECK_TEXT((const char *)ASN1_STRING_get0_data(X509_REVOKED_get0_revocationDate(entry)),
 			   i == 0 ? "20520522141320Z" : "270114080000Z");
 		BN_free(number);
+	}
+	X509_CRL_free(theirs);
+	app_crl_fini(&crl);
+}
+
+TEST(an_invalidity_date_is_generalized_time)
+{
+	AUTO_BYTES root = certs_ca(certs_rsa());
+	struct app_revoked entry = {.serial = {0x40}, .revoked = TODAY, .invalidity = TODAY - DAY};
+	struct app_issuer issuer;
+	struct app_crl crl;
+	X509_CRL *theirs;
+	X509_REVOKED *read;
+	ASN1_GENERALIZEDTIME *since;
+	int critical = -5;
+
+	CHECK_INT(app_issuer_init(root, &issuer, NULL), 0);
+	app_crl_init(&crl);
+	app_crl_add(&entry, &crl);
+	entry.serial[0] = 0x41;
+	entry.reason = APP_REASON_HOLD;
+	app_crl_add(&entry, &crl);
+	theirs = finish(&issuer, certs_rsa(), &crl, 7, TODAY + DAY);
+	for (int i = 0; i < 2; i++) {
+		read = sk_X509_REVOKED_value(X509_CRL_get_REVOKED(theirs), i);
+		CHECK_INT(X509_REVOKED_get_ext_count(read), i + 1);
+		since = X509_REVOKED_get_ext_d2i(read, NID_invalidity_date, &critical, NULL);
+		assert_non_null(since);
+		CHECK_INT(critical, 0);
+		CHECK_TEXT((const char *)ASN1_STRING_get0_data(since), "20270114080000Z");
+		ASN1_GENERALIZEDTIME_free(since);
 	}
 	X509_CRL_free(theirs);
 	app_crl_fini(&crl);
@@ -174,7 +214,7 @@ TEST(ten_thousand_entries_are_all_found)
 	for (i = 0; i < 10000; i++) {
 		serial[14] = (uint8_t)(i >> 8);
 		serial[15] = (uint8_t)i;
-		app_crl_add(serial, TODAY - i, i % 2 == 0 ? APP_REASON_SUPERSEDED : APP_REASON_UNSPECIFIED, &crl);
+		add(&crl, serial, TODAY - i, i % 2 == 0 ? APP_REASON_SUPERSEDED : APP_REASON_UNSPECIFIED);
 	}
 	theirs = finish(&issuer, key, &crl, 42, TODAY + DAY);
 	CHECK_INT(sk_X509_REVOKED_num(X509_CRL_get_REVOKED(theirs)), 10000);
@@ -197,4 +237,5 @@ TEST(ten_thousand_entries_are_all_found)
 }
 
 TEST_MAIN(RUN(a_list_that_overflowed_is_not_built), RUN(an_empty_list_has_no_revoked_certificates),
-	  RUN(reasons_are_given_unless_unspecified), RUN(ten_thousand_entries_are_all_found))
+	  RUN(reasons_are_given_unless_unspecified), RUN(an_invalidity_date_is_generalized_time),
+	  RUN(ten_thousand_entries_are_all_found))

@@ -87,5 +87,42 @@ TEST(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well)
 	CHECK_INT(rmdir(folder), 0);
 }
 
+static int
+count_rows(const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	int count;
+
+	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+	CHECK_INT(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	CHECK_INT(sqlite3_step(stmt), SQLITE_ROW);
+	count = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return count;
+}
+
+TEST(a_store_of_the_first_version_keeps_all_that_it_knows)
+{
+	const struct app_store_migration first[] = {app_store_migrations[0], {0, NULL, NULL}};
+
+	make_folder();
+	CHECK_INT(app_store_schema_update(path, first, NULL), 0);
+	tamper("INSERT INTO certificate VALUES (1, x'40', 'device', 1, 2, 1, 0, -1, x'01', 'CN=a', 'device', '', "
+	       "x'30');"
+	       "INSERT INTO certificate VALUES (2, x'41', 'device', 1, 2, 1, 7, 4, x'02', 'CN=b', 'device', '', x'30');"
+	       "INSERT INTO crl VALUES (5, 1, 2, x'30')");
+	CHECK_INT(app_store_schema_update(path, app_store_migrations, NULL), 0);
+	CHECK_INT(count_rows("SELECT count(*) FROM certificate WHERE invalidity = 0"), 2);
+	CHECK_INT(count_rows("SELECT count(*) FROM certificate WHERE revoked = 7 AND reason = 4 AND serial = x'41'"),
+		  1);
+	CHECK_INT(count_rows("SELECT number FROM crl WHERE base = 0 AND changes = 0"), 5);
+	CHECK_INT(count_rows("SELECT count(*) FROM revocation"), 0);
+	unlink(path);
+	CHECK_INT(rmdir(folder), 0);
+}
+
 TEST_MAIN(RUN(the_built_in_migrations_are_numbered_without_gaps),
+	  RUN(a_store_of_the_first_version_keeps_all_that_it_knows),
 	  RUN(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well))
