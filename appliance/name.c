@@ -1,7 +1,6 @@
 /*
  * A Name from text, of cert.h.
  */
-#include <ctype.h>
 #include <string.h>
 
 #include "appliance/cert.h"
@@ -9,14 +8,6 @@
 #include "board/base/der.h"
 
 enum { NAME_MAX_SIZE = 4096, RDNS_MAX = 32 };
-
-static int
-hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-
-	return isxdigit((unsigned char)c) ? (int)(strchr(digits, tolower((unsigned char)c)) - digits) : -1;
-}
 
 /* What a backslash may stand before (RFC 4514 2.4); returns the length taken, 0 for none. */
 static size_t
@@ -28,8 +19,8 @@ escape_read(const char *p, uint8_t *ret_octet)
 		*ret_octet = (uint8_t)*p;
 		return 1;
 	}
-	high = hex_digit(p[0]);
-	low = high < 0 ? -1 : hex_digit(p[1]);
+	high = bytes_hex_digit(p[0]);
+	low = high < 0 ? -1 : bytes_hex_digit(p[1]);
 	if (high < 0 || low < 0)
 		return 0;
 	*ret_octet = (uint8_t)(high << 4 | low);

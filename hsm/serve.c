@@ -343,19 +343,3 @@ hsm_service_get(const struct hsm_service *service, struct hsm_service_state *ret
 			ret_state->backlog += ipc_backlog(service->peers[i].ipc);
 	}
 }
-
-void
-hsm_service_free(struct hsm_service *service)
-{
-	size_t i;
-
-	if (service == NULL)
-		return;
-	BUG_ON(!list_empty(&service->open));
-	for (i = 0; i < PEERS_MAX; i++) {
-		drop_peer(&service->peers[i]);
-		if (service->peers[i].fd >= 0)
-			(void)close(service->peers[i].fd);
-	}
-	free(service);
-}

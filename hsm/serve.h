@@ -34,7 +34,7 @@ struct hsm_service_state {
 	int64_t last_ms; /* clock_mono_ms() of the last job that came back */
 };
 
-/* A service without peers.  Fails with ERR_NOMEM. */
+/* A service without peers; it lives as long as the process.  Fails with ERR_NOMEM. */
 MUST_CHECK int hsm_service_new(struct hsm_service **ret_service);
 
 /*
@@ -60,10 +60,5 @@ void hsm_service_fail(struct hsm_service *service, const struct err *e);
 
 /* How things stand. */
 void hsm_service_get(const struct hsm_service *service, struct hsm_service_state *ret_state);
-
-/* Closes the channels and frees; no job may be open.  NULL is fine. */
-void hsm_service_free(struct hsm_service *service);
-
-CLEANUP_STRUCT(hsm_service, hsm_service_free)
 
 #endif

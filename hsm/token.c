@@ -14,18 +14,6 @@ struct hsm_token {
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* Takes the percent escapes out of len characters at s (RFC 7512 2.3).  Fails with ERR_CONFIG. */
 static int
 unescape(const char *s, size_t len, char *out, size_t size)
@@ -37,9 +25,9 @@ unescape(const char *s, size_t len, char *out, size_t size)
 		int c = (unsigned char)s[i];
 
 		if (c == '%') {
-			if (i + 2 >= len || hex_digit(s[i + 1]) < 0 || hex_digit(s[i + 2]) < 0)
+			if (i + 2 >= len || bytes_hex_digit(s[i + 1]) < 0 || bytes_hex_digit(s[i + 2]) < 0)
 				return ERR_CONFIG;
-			c = hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]);
+			c = bytes_hex_digit(s[i + 1]) * 16 + bytes_hex_digit(s[i + 2]);
 			i += 2;
 		}
 		if (c == 0 || n + 1 >= size)

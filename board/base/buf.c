@@ -311,6 +311,18 @@ bytes_dup(struct bytes v)
 	return (struct bytes){copy, v.len};
 }
 
+int
+bytes_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
 char *
 bytes_hex(struct bytes v, char *out, size_t size)
 {

@@ -106,6 +106,9 @@ bool bytes_equal(struct bytes a, struct bytes b);
 /* A malloc()ed copy; NULL data when there is no memory or v is empty. */
 struct bytes bytes_dup(struct bytes v);
 
+/* The value of a hexadecimal digit of either case, or -1. */
+int bytes_hex_digit(char c);
+
 /* Lower-case hexadecimal of v into out, cut to what fits in size (NUL included).  Returns out. */
 char *bytes_hex(struct bytes v, char *out, size_t size);
 

@@ -88,24 +88,6 @@ err_class(int code)
 }
 
 const char *
-err_class_name(enum err_class class_)
-{
-	switch (class_) {
-	case ERR_CLASS_NONE:
-		return "none";
-	case ERR_CLASS_PEER:
-		return "peer";
-	case ERR_CLASS_RETRY:
-		return "retry";
-	case ERR_CLASS_DEVICE:
-		return "device";
-	case ERR_CLASS_SELF:
-		return "self";
-	}
-	return "self";
-}
-
-const char *
 err_name(int code)
 {
 	return find(code).text;

@@ -69,9 +69,6 @@ int err_set_ossl(struct err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4
 /* The class of an ERR_* code; ERR_CLASS_SELF for a number that is none. */
 enum err_class err_class(int code);
 
-/* One of "none", "peer", "retry", "device", "self".  Static storage. */
-const char *err_class_name(enum err_class class_);
-
 /* A few words for code.  Static storage. */
 const char *err_name(int code);
 

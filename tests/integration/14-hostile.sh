@@ -51,7 +51,12 @@ one_arrangement()
 	drive scepdrive
 	drive httpdrive
 	same "no role was replaced" "$before" "$(roles)"
-	check "the front has not grown by 20 MiB (from $kib KiB to $(front_kib) KiB)" test "$(front_kib)" -lt $((kib + 20480))
+	if [ -n "${SANITIZE:-}" ]; then
+		skip "the front has not grown" "sanitizers keep what was freed"
+	else
+		check "the front has not grown by 20 MiB (from $kib KiB to $(front_kib) KiB)" \
+			test "$(front_kib)" -lt $((kib + 20480))
+	fi
 	compare_lists
 	check "the appliance is healthy" healthy
 	refuse "no challenge is in the log" grep -qFf "$dir/challenges" "$dir/log"

@@ -10,7 +10,7 @@
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 . board/sim/appliance.sh
 passed=0 failed=0 skipped=0
-PATIENCE=${PATIENCE:-1}
+PATIENCE=${PATIENCE:-1} # and SANITIZE is not empty in builds with a sanitizer
 O=${O:-$PWD/build}
 BIN_DIR=${BIN_DIR:-$O/bin}
 TESTS_DIR=$O/tests

@@ -249,7 +249,6 @@ TEST(every_code_has_a_class_and_a_name)
 	CHECK_INT(err_class(ERR_TOKEN), ERR_CLASS_DEVICE);
 	CHECK_INT(err_class(-1000), ERR_CLASS_SELF);
 	CHECK_INT(err_class(1), ERR_CLASS_SELF);
-	CHECK_TEXT(err_class_name(ERR_CLASS_RETRY), "retry");
 	CHECK_TEXT(err_name(ERR_TIMEOUT), "no answer in time");
 	CHECK_TEXT(err_name(-1000), "unknown error");
 }
