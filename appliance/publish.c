@@ -9,7 +9,8 @@
 #include "board/base/log.h"
 
 enum { TICK_MS = 60 * 1000, RETRY_MIN_MS = 5 * 1000, RETRY_MAX_MS = 300 * 1000, SIGN_MS = 60 * 1000 };
-enum { MINUTE_S = 60, HOUR_S = 3600 };
+/* STEP_S: less than the signer lets a CRL begin ahead of its own clock (hsm/tbs.h). */
+enum { STEP_S = 240, MINUTE_S = 60, HOUR_S = 3600 };
 enum { CRL_BYTES = 63 * 1024 * 1024 };
 
 /* One CRL under way. */
@@ -280,6 +281,29 @@ on_revoked(struct app_store_request *request, void *arg)
 		fail_job(job, status, &e, "building and signing the CRL");
 }
 
+/*
+ * The time of the next CRL.  When the clock was set back a little, it is that of the last one: some take the list with the
+ * latest date for the newest.  One from further ahead comes of a clock that was wrong; nobody accepts it anyway.
+ */
+static int64_t
+next_time(const struct app_publish *p, int64_t now)
+{
+	return p->this_update > now && p->this_update <= now + STEP_S ? p->this_update : now;
+}
+
+/*
+ * For how long behind its end a certificate stays on a CRL of this time: until one was issued behind that end (RFC 5280 3.3).
+ * Normally that is within the life of a CRL; after a long outage it is the time since the last one.
+ */
+static int64_t
+grace_s(const struct app_authority *a, int64_t now)
+{
+	int64_t life = (int64_t)a->conf->ca_crl_hours * HOUR_S;
+	int64_t since = now - a->publish.this_update;
+
+	return since > life ? since : life;
+}
+
 static struct app_publish_job *
 job_new(struct app_authority *a)
 {
@@ -292,7 +316,7 @@ job_new(struct app_authority *a)
 	buf_init(&job->tbs, CRL_BYTES);
 	buf_init(&job->der, CRL_BYTES);
 	job->number = a->publish.number + 1;
-	job->this_update = clock_wall();
+	job->this_update = next_time(&a->publish, clock_wall());
 	job->next_update = job->this_update + (int64_t)a->conf->ca_crl_hours * HOUR_S;
 	return job;
 }
@@ -332,8 +356,7 @@ begin(struct app_authority *a)
 	job->request.done = on_revoked;
 	job->request.arg = job;
 	job->request.now = job->this_update;
-	/* An expired certificate stays on one CRL after its end (RFC 5280 3.3). */
-	job->request.grace = (int64_t)a->conf->ca_crl_hours * HOUR_S;
+	job->request.grace = grace_s(a, job->this_update);
 	job->request.each = app_crl_add;
 	job->request.each_arg = &job->crl;
 	status = app_store_submit(a->store, &job->request);

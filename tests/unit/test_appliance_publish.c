@@ -199,6 +199,66 @@ TEST(publishes_at_the_start_what_a_crash_kept_off_the_crl)
 	office_close(&o);
 }
 
+/* Makes one more CRL at this time. */
+static void
+make_crl_at(struct office *o, int64_t now)
+{
+	struct told told = {0};
+	struct app_publish_wait wait = {.fn = on_told, .arg = &told};
+	int crls = o->front.crls;
+
+	clock_set_fake(now, -1);
+	app_publish_make(&o->authority, &wait);
+	OFFICE_UNTIL(o, told.times > 0 && o->front.crls > crls);
+	CHECK_INT(told.code, 0);
+}
+
+/* RFC 5280 3.3: an entry stays until a CRL was issued beyond the certificate's end, however long that takes. */
+TEST(keeps_what_expired_while_the_appliance_was_off_for_one_crl_more)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	int64_t now = clock_wall(), late;
+
+	office_open(&o, true);
+	CHECK_INT(secret_new("all", 3, &o.authority.static_challenge), 0);
+	office_enroll(&o, "t", key, "all");
+	revoke_last(&o);
+	make_crl_at(&o, now);
+	CHECK_INT(crl_entries(&o), 1);
+	office_stop(&o);
+	late = now + (o.conf.template_validity_days + 1) * (int64_t)DAY_S + 3 * (int64_t)o.conf.ca_crl_hours * 3600;
+	clock_set_fake(late, -1);
+	office_open_again(&o, true);
+	OFFICE_UNTIL(&o, o.authority.publish.number == 3 && o.front.crls == 2);
+	CHECK_INT(crl_entries(&o), 1);
+	make_crl_at(&o, late + 60);
+	CHECK_INT(crl_entries(&o), 0);
+	clock_set_fake(-1, -1);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+/* Some take the CRL with the latest thisUpdate for the newest, whatever its number. */
+TEST(gives_no_crl_an_earlier_date_than_the_one_before_it)
+{
+	struct office o;
+	int64_t now = clock_wall(), first;
+
+	office_open(&o, true);
+	first = o.authority.publish.this_update;
+	make_crl_at(&o, now - 200);
+	CHECK(o.authority.publish.this_update >= first);
+	CHECK_INT(o.authority.publish.next_update,
+		  o.authority.publish.this_update + (int64_t)o.conf.ca_crl_hours * 3600);
+	/* A clock that was far off is mended all the same: nobody takes a CRL of next year. */
+	make_crl_at(&o, now + 300 * (int64_t)DAY_S);
+	make_crl_at(&o, now);
+	CHECK_INT(o.authority.publish.this_update, now);
+	clock_set_fake(-1, -1);
+	office_close(&o);
+}
+
 TEST(makes_the_next_crl_when_it_is_due_and_not_before)
 {
 	struct office o;
@@ -367,6 +427,8 @@ TEST_MAIN(RUN(gives_up_when_the_store_takes_no_change_for_long_and_not_before),
 	  RUN(tells_the_truth_about_a_signature_that_failed), RUN(puts_a_revoked_certificate_on_the_next_crl),
 	  RUN(serves_all_that_is_asked_meanwhile_with_one_more_crl), RUN(goes_on_with_number_and_list_after_a_restart),
 	  RUN(publishes_at_the_start_what_a_crash_kept_off_the_crl),
+	  RUN(keeps_what_expired_while_the_appliance_was_off_for_one_crl_more),
+	  RUN(gives_no_crl_an_earlier_date_than_the_one_before_it),
 	  RUN(makes_the_next_crl_when_it_is_due_and_not_before),
 	  RUN(makes_no_second_ra_certificates_while_the_first_are_good),
 	  RUN(renews_ra_certificates_ahead_and_keeps_the_old_decryption_one),
