@@ -6,7 +6,7 @@ begin stop
 # Writes what is sent to the notification socket into a file, a message a line, as a service manager would see it.
 manager()
 {
-	perl -e 'use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un($ARGV[0])) or die; $| = 1;
+	exec perl -e 'use Socket; socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un($ARGV[0])) or die; $| = 1;
 		print STDERR "bound\n"; while (recv(S, $m, 4096, 0), 1) { $m =~ s/\n/ /g; print "$m\n" }' "$dir/notify" \
 		>"$dir/notices" 2>"$dir/manager.log"
 }
