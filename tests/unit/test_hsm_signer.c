@@ -45,11 +45,13 @@ rig_service(struct signer_rig *rig)
 static void
 put_honest(struct buf *tbs, struct bytes spki)
 {
+	struct bytes subject = certs_name("device");
 	struct tbs_plan plan =
-		tbs_plan(hsm_sign_algorithm(KEY_ALG_P256, DIGEST_SHA256), name, name, spki, clock_wall());
+		tbs_plan(hsm_sign_algorithm(KEY_ALG_P256, DIGEST_SHA256), name, subject, spki, clock_wall());
 
 	plan.authority_key_id = bytes_of_text("root");
 	tbs_put(tbs, &plan);
+	free((void *)subject.data);
 }
 
 TEST(ceremony_makes_token_keys_and_root)
