@@ -7,7 +7,7 @@
 #include "board/base/clock.h"
 #include "board/base/log.h"
 
-enum { TBS_LIMIT = 65536, CERTIFICATE_LIMIT = 65536, PARKED_MS = 20 };
+enum { TBS_LIMIT = 65536, CERTIFICATE_LIMIT = 65536, PARKED_MS = 20, FAILED_MS = 200 };
 
 enum step { STEP_RESERVE, STEP_SIGN, STEP_STORE, STEP_ABANDON, STEP_DONE };
 
@@ -67,6 +67,27 @@ advance(struct app_issue *issue, int status)
 		if (status == 0)
 			return;
 	}
+}
+
+/*
+ * The store failed to end an intent: the same is asked again soon, since until then the transaction counts as being answered
+ * and its challenge as held.  False when it has failed for too long; if it takes nothing at all, the role ends then.
+ */
+static bool
+try_again(struct app_issue *issue, int status)
+{
+	struct app_authority *a = issue->authority;
+	int64_t now = clock_mono_ms();
+
+	if (status != ERR_STORE || a->closing)
+		return false;
+	if (issue->failing_ms == 0)
+		issue->failing_ms = now;
+	if (now - issue->failing_ms >= 2 * APP_STORE_PATIENCE_MS)
+		return false;
+	list_append(&a->issuing.parked, &issue->parked);
+	loop_timer_set(a->issuing.timer, FAILED_MS);
+	return true;
 }
 
 /* Queues the request; when the store's queue is full it waits here for room.  What was signed must be stored. */
@@ -216,6 +237,8 @@ on_stored(struct app_store_request *request, void *arg)
 	int status = request->code;
 
 	app_state_note(issue->authority, status);
+	if (try_again(issue, status))
+		return;
 	if (status == 0)
 		issue->certificate = buf_bytes(&issue->cert);
 	else
@@ -249,6 +272,9 @@ on_abandoned(struct app_store_request *request, void *arg)
 {
 	struct app_issue *issue = arg;
 
+	app_state_note(issue->authority, request->code);
+	if (try_again(issue, request->code))
+		return;
 	if (request->code != 0)
 		log_event(FAILURE, "abandoning an intent", err_name(request->code), request->e.detail,
 			  log_text(request->e.text));

@@ -2,7 +2,7 @@
  * appliance/issue - one certificate from its subject to the committed record, for devices and for ourselves
  *
  *	reserve --ok--> sign --ok--> store --ok--> done
- *	   |               |             +--failed--> done (the intent stays; the next start resolves it)
+ *	   |               |             +--failed--> again, for a while --> done (the next start resolves the intent)
  *	   |               +--failed--> abandon --> done
  *	   +--failed--> done
  *
@@ -56,7 +56,8 @@ struct app_issue {
 	struct buf tbs;
 	struct buf cert;
 	struct app_store_request request;
-	struct list parked; /* waits for room in the store's queue */
+	struct list parked; /* waits for the store, which has no room or failed */
+	int64_t failing_ms; /* since when the store fails to end it, 0: it does not */
 	int64_t began_ms;
 };
 

@@ -1,5 +1,8 @@
 #include "tests/lib/office.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "board/base/clock.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/test.h"
@@ -465,6 +468,56 @@ TEST(answers_each_of_many_requests_exactly_once_when_the_store_is_full)
 	office_close(&o);
 }
 
+/* The disk takes nothing more, or takes things again. */
+static void
+fill_disk(bool full)
+{
+	static struct rlimit old;
+	struct rlimit small;
+
+	if (full) {
+		signal(SIGXFSZ, SIG_IGN);
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+		small = old;
+		small.rlim_cur = 1;
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	} else {
+		assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	}
+}
+
+/* Else the transaction would be "being answered", and its challenge held, until somebody restarts the authority. */
+TEST(stores_what_is_signed_or_given_up_as_soon_as_the_disk_takes_it)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "device", CHALLENGE, NULL);
+
+	for (enum office_mood mood = OFFICE_SIGNS; mood <= OFFICE_FAILS; mood++) {
+		int asked;
+		int64_t end;
+
+		office_open(&o, true);
+		office_challenge(&o, CHALLENGE, soon());
+		o.mood = mood;
+		asked = o.asked;
+		office_ask(&o, "t", csr, key);
+		OFFICE_UNTIL(&o, o.asked > asked);
+		fill_disk(true);
+		for (end = clock_mono_ms() + 500; clock_mono_ms() < end;)
+			loop_run_once(o.loop, 10);
+		CHECK_INT(o.front.answers, 0);
+		fill_disk(false);
+		OFFICE_UNTIL(&o, o.front.answers == 1);
+		CHECK_INT(o.front.last.status, mood == OFFICE_SIGNS ? STATUS_ISSUED : STATUS_RETRY);
+		CHECK_INT(office_counts(&o).intents_open, 0);
+		CHECK_INT(office_counts(&o).challenges_open, mood == OFFICE_SIGNS ? 0 : 1);
+		office_close(&o);
+	}
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+}
+
 TEST(takes_the_static_challenge_again_and_again_and_no_other)
 {
 	struct office o;
@@ -523,6 +576,7 @@ TEST(stops_with_work_under_way)
 TEST_MAIN(RUN(tells_unknown_used_expired_and_missing_challenges_apart_only_in_the_log),
 	  RUN(answers_no_transaction_with_a_certificate_that_has_ended_or_is_revoked),
 	  RUN(certifies_no_key_again_whose_certificate_was_revoked_as_compromised),
+	  RUN(stores_what_is_signed_or_given_up_as_soon_as_the_disk_takes_it),
 	  RUN(refuses_a_message_that_another_key_signed),
 	  RUN(refuses_what_is_no_proper_request_with_the_right_fail_info),
 	  RUN(gives_one_answer_to_whatever_no_key_vouches_for),
