@@ -32,7 +32,7 @@ struct writing {
 
 static const struct writing escaped = {"%2B", "%2F", "%3D", NULL, 0, false};
 
-/* ---- helpers ------------------------------------------------------------------------------------------------------ */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 static void
 put(struct buf *b, const char *text)
@@ -96,7 +96,7 @@ check_known(struct device_world *w, struct bytes raw, const struct known *known,
 	device_answer_fini(&answer);
 }
 
-/* ---- messages in URLs and bodies ---------------------------------------------------------------------------------- */
+/* ---- messages in URLs and bodies --------------------------------------------------------------------------------- */
 
 static void
 known_make(struct device_world *w, struct known *ret_known)
@@ -272,7 +272,7 @@ by_expectation(struct device_world *w, const struct known *known)
 	device_answer_fini(&answer);
 }
 
-/* ---- what is no message ------------------------------------------------------------------------------------------- */
+/* ---- what is no message ------------------------------------------------------------------------------------------ */
 
 #define GET_OP "GET /scep?operation=PKIOperation"
 #define REST   " HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -345,7 +345,7 @@ methods(struct device_world *w)
 	check_status(w, 405, "BREW /scep HTTP/1.1\r\nHost: t\r\n\r\n", "a method that does not exist");
 }
 
-/* ---- what is no HTTP ---------------------------------------------------------------------------------------------- */
+/* ---- what is no HTTP --------------------------------------------------------------------------------------------- */
 
 /* Refused: 4xx, or the connection is closed; never 5xx, never a good answer, never a wait. */
 static void
@@ -440,7 +440,7 @@ ambiguous(struct device_world *w, const struct known *known)
 	}
 }
 
-/* ---- too much ----------------------------------------------------------------------------------------------------- */
+/* ---- too much ---------------------------------------------------------------------------------------------------- */
 
 static struct bytes
 repeated(struct buf *b, const char *before, char c, size_t count, const char *after)
@@ -521,7 +521,7 @@ many_headers(struct device_world *w)
 	drive_check_int(200, answer.status, "12,000 header fields: 200");
 }
 
-/* ---- several requests on a connection ----------------------------------------------------------------------------- */
+/* ---- several requests on a connection ---------------------------------------------------------------------------- */
 
 static void
 pipeline(struct device_world *w, const struct known *known)

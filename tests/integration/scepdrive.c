@@ -42,7 +42,7 @@ struct row {
 /* Requests that must be refused all bring this one, and it must be good at the end. */
 static char spare[CHALLENGE_SIZE];
 
-/* ---- one message ------------------------------------------------------------------------------------------------ */
+/* ---- one message ------------------------------------------------------------------------------------------------- */
 
 static void
 prepare(struct device_world *w, const struct row *row, struct scepmsg_request *ret_request)
@@ -111,7 +111,7 @@ run_rows(struct device_world *w, const struct row *rows, size_t count)
 		run_row(w, &rows[i]);
 }
 
-/* ---- truncations, flipped bits, garbage ------------------------------------------------------------------------- */
+/* ---- truncations, flipped bits, garbage -------------------------------------------------------------------------- */
 
 /* True when the message gets HTTP 400 and not application/x-pki-message. */
 static bool
@@ -237,7 +237,7 @@ nested(struct device_world *w)
 	free(data);
 }
 
-/* ---- attributes ------------------------------------------------------------------------------------------------- */
+/* ---- attributes -------------------------------------------------------------------------------------------------- */
 
 static void
 attributes(struct device_world *w)
@@ -336,7 +336,7 @@ message_types(struct device_world *w)
 	free((void *)der.data);
 }
 
-/* ---- what the envelope holds ------------------------------------------------------------------------------------ */
+/* ---- what the envelope holds ------------------------------------------------------------------------------------- */
 
 static void
 run_plain(struct device_world *w, const char *what, struct bytes plain, int fail_info)
@@ -450,7 +450,7 @@ names(struct device_world *w)
 	run_rows(w, rows, ARRAY_SIZE(rows));
 }
 
-/* ---- keys and algorithms ---------------------------------------------------------------------------------------- */
+/* ---- keys and algorithms ----------------------------------------------------------------------------------------- */
 
 /* RSA with an exponent of so many bits. */
 static EVP_PKEY *
@@ -571,7 +571,7 @@ algorithms(struct device_world *w)
 		run_rows(w, rows, ARRAY_SIZE(rows));
 }
 
-/* ---- the same again, and at the same time ----------------------------------------------------------------------- */
+/* ---- the same again, and at the same time ------------------------------------------------------------------------ */
 
 static void
 repetition(struct device_world *w)
@@ -685,7 +685,7 @@ race_of_repetitions(struct device_world *w)
 	scepmsg_request_fini(&request);
 }
 
-/* ---- what cannot be decrypted ----------------------------------------------------------------------------------- */
+/* ---- what cannot be decrypted ------------------------------------------------------------------------------------ */
 
 enum secret_kind {
 	GARBAGE_CONTENT,   /* decrypts, but to no request */
@@ -848,7 +848,7 @@ timing(struct device_world *w)
 	printf("information: slowest median / fastest median = %.2f\n", high / low);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void
 spare_is_good(struct device_world *w)
