@@ -272,12 +272,17 @@ check_addresses(const char *value, char *why, size_t size)
 	return true;
 }
 
-/* Labels of letters, digits, '-' and '_' (RFC 1123 2.1), at most 253 characters in all. */
+/*
+ * Labels of letters, digits and '-' (RFC 1123 2.1), at most 253 characters in all; the last one of several is no number, or an
+ * address with a slip in it would pass.
+ */
 static bool
 is_dns_name(const char *word, size_t len)
 {
 	size_t i;
 	size_t label = 0;
+	bool dotted = false;
+	bool number = true;
 
 	if (len > DNS_NAME_MAX)
 		return false;
@@ -286,14 +291,16 @@ is_dns_name(const char *word, size_t len)
 			if (label == 0 || word[i - 1] == '-')
 				return false;
 			label = 0;
+			dotted = number = true;
 			continue;
 		}
-		if (!isalnum((unsigned char)word[i]) && word[i] != '_' && !(word[i] == '-' && label > 0))
+		if (!isalnum((unsigned char)word[i]) && !(word[i] == '-' && label > 0))
 			return false;
+		number = number && isdigit((unsigned char)word[i]);
 		if (++label > DNS_LABEL_MAX)
 			return false;
 	}
-	return label > 0 && word[len - 1] != '-';
+	return label > 0 && word[len - 1] != '-' && !(dotted && number);
 }
 
 static bool

@@ -206,7 +206,11 @@ TEST(the_environment_must_be_one_harmless_variable)
 
 TEST(names_and_urls_must_be_such)
 {
-	word("front.tls_names", "scep.example.com 192.0.2.1 2001:db8::1 a_b", true);
+	word("front.tls_names", "scep.example.com 192.0.2.1 2001:db8::1 a-b", true);
+	word("front.tls_names", "a_b", false); /* no certificate may have it (RFC 5280 4.2.1.6) */
+	word("front.tls_names", "192.0.2", false);
+	word("front.tls_names", "192.0.2.256", false);
+	word("front.tls_names", "4.example", true);
 	word("front.tls_names", "", false);
 	word("front.tls_names", "-a.example", false);
 	word("front.tls_names", "a-.example", false);
