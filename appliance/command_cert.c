@@ -8,7 +8,8 @@
 #include "board/base/clock.h"
 #include "board/base/log.h"
 
-enum { PAGE = 200 };
+/* PEM_MAX: octets whose PEM fits into one answer. */
+enum { PAGE = 200, PEM_MAX = 700 * 1000 };
 
 static const int reasons[] = {
 	APP_REASON_UNSPECIFIED,         APP_REASON_KEY_COMPROMISE, APP_REASON_CA_COMPROMISE,
@@ -229,6 +230,12 @@ on_show(struct app_store_request *request, void *arg)
 		fail_serial(session, code);
 		return;
 	}
+	if (session->given[0] && request->records[0].der.len == 0) {
+		app_store_request_fini(request);
+		app_session_fail(session, APP_EXIT_FAILED,
+				 "There is no certificate: a crash came before it was stored, so it is revoked.");
+		return;
+	}
 	if (session->given[0])
 		print_pem(session, "CERTIFICATE", request->records[0].der);
 	else
@@ -430,6 +437,11 @@ app_command_crl_show(struct app_session *session)
 
 	if (p->crl.len == 0) {
 		app_session_fail(session, APP_EXIT_FAILED, "There is no CRL yet; \"chancery status\" says why.");
+		return;
+	}
+	if (session->given[0] && p->crl.len > PEM_MAX) {
+		app_session_fail(session, APP_EXIT_FAILED, "The CRL has %zu bytes; fetch it by HTTP, path /crl.",
+				 p->crl.len);
 		return;
 	}
 	if (session->given[0]) {

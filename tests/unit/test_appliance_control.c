@@ -41,19 +41,26 @@ on_hung_up(struct ipc *ipc, void *arg)
 	caller->closed = true;
 }
 
-/* The office with a listening socket in its folder. */
+/* A listening socket in the office's folder. */
 static void
-open_control(struct office *o)
+listen_control(struct office *o)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	office_open(o, true);
 	o->authority.operator_uid = geteuid();
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s/control", o->folder);
+	(void)unlink(address.sun_path);
 	CHECK_INT(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	CHECK_INT(listen(fd, 64), 0);
 	CHECK_INT(app_control_listen(&o->authority, fd), 0);
+}
+
+static void
+open_control(struct office *o)
+{
+	office_open(o, true);
+	listen_control(o);
 }
 
 static void
@@ -424,6 +431,41 @@ TEST(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca)
 	office_close(&o);
 }
 
+TEST(says_so_when_there_is_no_pem_or_too_much)
+{
+	struct office o;
+	struct bytes big = {calloc(1, 800 * 1000), 800 * 1000};
+	EVP_PKEY *key = certs_ec("P-256");
+	struct bytes csr = office_csr(key, "lost", "all", NULL);
+	char line[100];
+	int asked;
+
+	open_control(&o);
+	CHECK_INT(secret_new("all", 3, &o.authority.static_challenge), 0);
+	o.mood = OFFICE_SILENT;
+	asked = o.asked;
+	office_ask(&o, "lost", csr, key);
+	OFFICE_UNTIL(&o, o.asked > asked);
+	office_stop(&o);
+	office_open_again(&o, true);
+	listen_control(&o);
+	/* What a crash left has a serial number and no certificate. */
+	CHECK_INT(chancery(&o, "certificate list --match lost"), APP_EXIT_OK);
+	snprintf(line, sizeof(line), "certificate show --pem %.32s", strchr(out, '\n') + 1);
+	CHECK_INT(chancery(&o, line), APP_EXIT_FAILED);
+	CHECK_TEXT(out, "");
+	CHECK(strstr(error, "no certificate") != NULL);
+
+	free((void *)o.authority.publish.crl.data);
+	o.authority.publish.crl = big;
+	CHECK_INT(chancery(&o, "crl show --pem"), APP_EXIT_FAILED);
+	CHECK_TEXT(out, "");
+	CHECK(strstr(error, "/crl") != NULL);
+	free((void *)csr.data);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 TEST(helps_and_shows_the_ca)
 {
 	struct office o;
@@ -473,4 +515,4 @@ TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_
 	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
 	  RUN(revokes_while_the_token_is_away_and_says_so),
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
-	  RUN(survives_callers_that_hang_up_and_turns_away_too_many))
+	  RUN(says_so_when_there_is_no_pem_or_too_much), RUN(survives_callers_that_hang_up_and_turns_away_too_many))
