@@ -25,7 +25,7 @@
 #include "board/prompt.h"
 #include "board/spawn.h"
 
-enum { PIN_MAX = 64, BACKDATE_S = 3600, DAY_S = 86400 };
+enum { PIN_MAX = 64, BACKDATE_S = 3600, DAY_S = 86400, FINGERPRINT_LINE = 16 * 3 };
 
 struct provision {
 	struct config conf;
@@ -72,9 +72,14 @@ step_token(struct provision *p, struct err *e)
 	(void)strcat(path, "/chancery-signer");
 	/* What goes well is said by the steps. */
 	(void)snprintf(p->conf.log_level, sizeof(p->conf.log_level), "warning");
-	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, e);
+	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, &first);
+	if (code == ERR_PIN)
+		return err_set(
+			e, code, first.detail,
+			"the token refused the PIN of %s (%s); look at it before the next attempt, or the token locks",
+			p->conf.signer_pin_file[0] != '\0' ? p->conf.signer_pin_file : "the prompt", first.text);
 	if (code != 0)
-		return code;
+		return err_set(e, code, first.detail, "%s", first.text);
 	code = app_token_init(p->token, p->ceremony.token_label, &first);
 	if (code == ERR_EXISTS) {
 		say("token", "is there already");
@@ -343,8 +348,10 @@ print_end(const struct provision *p)
 		       p->request_file);
 		return;
 	}
-	printf("\nSHA-256 of the CA certificate, to be compared on another channel:\n  %s\n",
-	       app_chain_fingerprint(chain.certificate[0], text, sizeof(text)));
+	/* Two lines, for terminals of 80 columns. */
+	(void)app_chain_fingerprint(chain.certificate[0], text, sizeof(text));
+	printf("\nSHA-256 of the CA certificate, to be compared on another channel:\n  %.*s\n  %s\n", FINGERPRINT_LINE,
+	       text, text + FINGERPRINT_LINE);
 	printf("\nNext: start chanceryd. It issues the RA certificates by itself.\n");
 	app_chain_fini(&chain);
 }
@@ -432,8 +439,8 @@ usage(FILE *out, int status)
 	(void)fputs("usage: chancery provision --file CEREMONY [--config FILE]\n"
 		    "       chancery import-chain FILE [--config FILE]\n"
 		    "\n"
-		    "provision     initialises the token, generates the keys, makes the CA certificate or the\n"
-		    "              request for one; can be run again after a failure\n"
+		    "provision     initialises the token, generates the keys, makes the CA certificate\n"
+		    "              or the request for one; can be run again after a failure\n"
 		    "import-chain  takes the certificate that another CA made from that request\n",
 		    out);
 	return status;
