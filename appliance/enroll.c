@@ -4,12 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/renew.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
 #include "board/base/oid.h"
 
-enum { PKCS_REQ = 19, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
+enum { PKCS_REQ = 19, RENEWAL_REQ = 17, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
 
 #define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
 
@@ -18,6 +19,7 @@ enum { PKCS_REQ = 19, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
 #define TEXT_KEY       "key or algorithm not accepted"
 #define TEXT_FORMAT    "request is malformed"
 #define TEXT_REQUEST   "request not accepted"
+#define TEXT_RENEWAL   "renewal not accepted"
 
 /* One MSG_ENROLL under way. */
 struct enrollment {
@@ -259,6 +261,8 @@ on_issue_done(struct app_issue *issue, void *arg)
 		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(issue->verdict)});
 	else if (issue->code == ERR_DENIED)
 		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, issue->e.text});
+	else if (issue->code == ERR_UNKNOWN && issue->renews)
+		refuse(enrollment, &(struct refusal){SCEP_BAD_CERT_ID, TEXT_RENEWAL, issue->e.text});
 	else
 		retry_later(enrollment, issue->code, &issue->e);
 }
@@ -277,24 +281,17 @@ refusal_for(int code, const struct err *e)
 	}
 }
 
-/*
- * The outer signer's certificate has the request's key (RFC 8894 2.3), and its hash names the transaction.  Two
- * encodings of one key are the same key.
- */
+/* The outer signer of a first request has the request's key (RFC 8894 2.3).  Two encodings of one key are the same. */
 static int
-check_signer(struct enrollment *enrollment, struct bytes der, struct err *e)
+check_signer(struct enrollment *enrollment, const struct x509 *signer, struct err *e)
 {
 	struct evp_pkey_st *key = NULL;
-	struct x509 signer;
-	int status = x509_parse(der, &signer, e);
+	int status;
 	bool same;
 
-	if (status != 0)
-		return status;
-	x509_sha256(signer.tbs.spki, enrollment->issue.key_hash);
-	if (bytes_equal(signer.tbs.spki, enrollment->csr.spki))
+	if (bytes_equal(signer->tbs.spki, enrollment->csr.spki))
 		return 0;
-	status = x509_spki_key(signer.tbs.spki, &key, e);
+	status = x509_spki_key(signer->tbs.spki, &key, e);
 	if (status != 0)
 		return status;
 	same = EVP_PKEY_eq(key, enrollment->csr.key) == 1;
@@ -368,20 +365,43 @@ prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 	return status;
 }
 
-/* Everything about a proved request that can be checked here and now. */
+/* What the template says of a proved request, and what it asks for. */
 static int
-check(struct enrollment *enrollment, const struct msg_enroll *m, struct err *e)
+check(struct enrollment *enrollment, struct err *e)
 {
 	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
-	struct app_issue *issue = &enrollment->issue;
-	int status = check_signer(enrollment, m->signer, e);
+	int status = app_profile_check(profile, &enrollment->csr, e);
 
-	if (status != 0)
+	return status != 0 ? status : app_cert_subject(profile, &enrollment->csr, &enrollment->issue.subject, e);
+}
+
+/* The answer to a renewal that app_renew_check() does not let through. */
+static struct refusal
+renewal_refusal(int code, const struct err *e)
+{
+	if (code == ERR_VERIFY)
+		return (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_RENEWAL, e->text};
+	if (code == ERR_UNKNOWN)
+		return (struct refusal){SCEP_BAD_CERT_ID, TEXT_RENEWAL, e->text};
+	return (struct refusal){SCEP_BAD_REQUEST, TEXT_RENEWAL, e->text};
+}
+
+/* The old certificate vouches for the request; a challenge that came along is not looked at and stays as it is. */
+static int
+authorize_renewal(struct enrollment *enrollment, const struct msg_enroll *m, const struct x509 *signer,
+		  struct refusal *ret_refusal, struct err *e)
+{
+	struct app_issue *issue = &enrollment->issue;
+	int status = app_renew_check(enrollment->authority, m, signer, &enrollment->csr, &enrollment->issue.subject, e);
+
+	if (status != 0) {
+		*ret_refusal = renewal_refusal(status, e);
 		return status;
-	status = app_profile_check(profile, &enrollment->csr, e);
-	if (status != 0)
-		return status;
-	return app_cert_subject(profile, &enrollment->csr, &issue->subject, e);
+	}
+	issue->renews = true;
+	memcpy(issue->old_serial, signer->tbs.serial.data, APP_SERIAL_SIZE);
+	x509_sha256(signer->whole, issue->old_hash);
+	return 0;
 }
 
 static struct enrollment *
@@ -405,23 +425,12 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 	return enrollment;
 }
 
-/*
- * Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for
- * peers' faults.
- */
+/* Nothing vouches for who signed a first request, so the challenge has to. */
 static int
-begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+authorize_first(struct enrollment *enrollment, const struct x509 *signer, struct refusal *ret_refusal, struct err *e)
 {
-	int status;
+	int status = check_signer(enrollment, signer, e);
 
-	if (m->message_type != PKCS_REQ)
-		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
-	if (m->transaction_id.len == 0)
-		return err_set(e, ERR_DENIED, 0, "no transactionID");
-	status = prove(enrollment, m, ret_refusal, e);
-	if (status != 0)
-		return status;
-	status = check(enrollment, m, e);
 	if (status != 0) {
 		*ret_refusal = refusal_for(status, e);
 		return status;
@@ -431,6 +440,52 @@ begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 		return ERR_DENIED;
 	}
 	take_challenge(enrollment);
+	return 0;
+}
+
+/* Who asks, and may he? */
+static int
+authorize(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+{
+	const struct app_authority *a = enrollment->authority;
+	struct x509 signer;
+	int status = x509_parse(m->signer, &signer, e);
+
+	if (status != 0) {
+		*ret_refusal = refusal_for(status, e);
+		return status;
+	}
+	x509_requester_hash(&signer, a->issuer.cert.tbs.subject, enrollment->issue.key_hash);
+	if (app_renew_is(a, m, &signer, &enrollment->csr))
+		return authorize_renewal(enrollment, m, &signer, ret_refusal, e);
+	return authorize_first(enrollment, &signer, ret_refusal, e);
+}
+
+/*
+ * Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for
+ * peers' faults.
+ */
+static int
+begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+{
+	int status;
+
+	if (m->message_type != PKCS_REQ &&
+	    (m->message_type != RENEWAL_REQ || !enrollment->authority->conf->scep_renewal))
+		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
+	if (m->transaction_id.len == 0)
+		return err_set(e, ERR_DENIED, 0, "no transactionID");
+	status = prove(enrollment, m, ret_refusal, e);
+	if (status != 0)
+		return status;
+	status = check(enrollment, e);
+	if (status != 0) {
+		*ret_refusal = refusal_for(status, e);
+		return status;
+	}
+	status = authorize(enrollment, m, ret_refusal, e);
+	if (status != 0)
+		return status;
 	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
 	if (status == 0) {
 		/* It borrows from the message, and holds the challenge. */

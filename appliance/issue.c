@@ -187,6 +187,9 @@ begin_reserve(struct app_issue *issue)
 	memcpy(request->key_hash, issue->key_hash, APP_HASH_SIZE);
 	request->has_challenge = issue->has_challenge;
 	memcpy(request->challenge_hash, issue->challenge_hash, APP_HASH_SIZE);
+	request->renews = issue->renews;
+	memcpy(request->old_serial, issue->old_serial, APP_SERIAL_SIZE);
+	memcpy(request->old_hash, issue->old_hash, APP_HASH_SIZE);
 	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
 	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
 	snprintf(request->template_name, sizeof(request->template_name), "%s",

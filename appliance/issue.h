@@ -37,13 +37,16 @@ struct app_issue {
 	uint8_t key_hash[APP_HASH_SIZE];
 	bool has_challenge;
 	uint8_t challenge_hash[APP_HASH_SIZE];
+	bool renews; /* the certificate with this serial number and SHA-256 */
+	uint8_t old_serial[APP_SERIAL_SIZE];
+	uint8_t old_hash[APP_HASH_SIZE];
 	char peer[64];
 	char actor[64];
 	app_issue_done_fn done; /* exactly once after a successful start */
 	void *arg;
 
 	/* out */
-	int code; /* 0, or ERR_*; ERR_DENIED with verdict */
+	int code; /* 0, or ERR_*; ERR_DENIED with verdict; ERR_UNKNOWN: what it renews is not in the store */
 	struct err e;
 	enum app_challenge_verdict verdict;
 	bool existing;            /* the transaction had its certificate already */

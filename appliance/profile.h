@@ -36,6 +36,9 @@ const char *app_profile_name(const struct app_profile *profile);
  */
 MUST_CHECK int app_profile_check(const struct app_profile *profile, const struct app_csr *csr, struct err *e);
 
+/* The part of it that is about a subjectAltName (content of the extension).  Fails with ERR_DENIED. */
+MUST_CHECK int app_profile_check_san(const struct app_profile *profile, struct bytes san, struct err *e);
+
 /*
  * notBefore and notAfter for a certificate issued now, inside the CA's own (RFC 5280 4.1.2.5) and no longer than
  * ca.max_validity_days in all.  Fails with ERR_STAGE when the CA has ended or has not begun.

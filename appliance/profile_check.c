@@ -72,6 +72,12 @@ extensions_check(struct bytes extensions, struct bytes *ret_san, struct err *e)
 }
 
 int
+app_profile_check_san(const struct app_profile *profile, struct bytes san, struct err *e)
+{
+	return app_san_check(san, profile->sans, e);
+}
+
+int
 app_profile_check(const struct app_profile *profile, const struct app_csr *csr, struct err *e)
 {
 	struct bytes san = {NULL, 0};

@@ -80,11 +80,13 @@ struct app_record {
  *
  * RESERVE fails with ERR_EXISTS and records[0] when the transaction has a certificate in force (neither expired nor
  * revoked), ERR_BUSY when it has an intent, ERR_DENIED with verdict, or without when its key was revoked as
- * compromised, ERR_STAGE when the serial number is in use.  With not_after 0, a crash before the certificate leaves its
- * serial number on the CRL for ever, else until then.
+ * compromised or what it renews is revoked, ERR_UNKNOWN when that is not in the store, ERR_STAGE when the serial
+ * number is in use.  With not_after 0, a crash before the certificate leaves its serial number on the CRL for ever,
+ * else until then.
  */
 enum app_store_op {
-	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after */
+	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after,
+	 * renews old_serial old_hash */
 	APP_STORE_RESERVE,
 	APP_STORE_ISSUE,     /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
 	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
@@ -138,7 +140,10 @@ struct app_store_request {
 	/* in */
 	uint8_t serial[APP_SERIAL_SIZE];
 	uint8_t tbs_hash[APP_HASH_SIZE];
-	uint8_t key_hash[APP_HASH_SIZE];          /* SHA-256 of the requester's SubjectPublicKeyInfo */
+	uint8_t key_hash[APP_HASH_SIZE]; /* SHA-256 of the requester's SubjectPublicKeyInfo */
+	bool renews;                     /* RESERVE: the certificate with serial old_serial, to be checked */
+	uint8_t old_serial[APP_SERIAL_SIZE];
+	uint8_t old_hash[APP_HASH_SIZE];          /* SHA-256 of its DER */
 	uint8_t challenge_hash[APP_HASH_SIZE];    /* app_challenge_hash() */
 	bool has_challenge;                       /* RESERVE: check and reserve challenge_hash; else none is needed */
 	char transaction_id[APP_TRANSACTION_MAX]; /* "" for what has none (RA and TLS certificates) */

@@ -112,6 +112,28 @@ check_transaction(struct app_store_writer *w, struct app_store_request *r, struc
 	return code == 1 ? err_set(e, ERR_BUSY, 0, "this transaction is being answered") : code;
 }
 
+/* A renewal is as good as its old certificate is at this moment. */
+static int
+check_old(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CERTIFICATE_OLD);
+	uint8_t hash[APP_HASH_SIZE];
+	int code;
+
+	app_store_query_blob(&q, (struct bytes){r->old_serial, sizeof(r->old_serial)});
+	code = app_store_query_step(&q, e);
+	if (code < 0)
+		return code;
+	x509_sha256(app_store_query_get_blob(&q, 2), hash);
+	if (code == 0 || memcmp(hash, r->old_hash, sizeof(hash)) != 0)
+		return err_set(e, ERR_UNKNOWN, 0, "renewal: the old certificate is not in the store");
+	if (app_usage_parse(app_store_query_get_text(&q, 0)) != APP_USAGE_DEVICE)
+		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate is not that of a device");
+	if (app_store_query_get_int(&q, 1) != 0)
+		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate is revoked");
+	return 0;
+}
+
 static int
 check_reserve(struct app_store_writer *w, struct app_store_request *r, struct bytes transaction, struct err *e)
 {
@@ -124,6 +146,8 @@ check_reserve(struct app_store_writer *w, struct app_store_request *r, struct by
 		return err_set(e, ERR_STAGE, 0, "the serial number is in use");
 	if (code == 0 && transaction.len > 0)
 		code = check_transaction(w, r, transaction, e);
+	if (code == 0 && r->renews)
+		code = check_old(w, r, e);
 	if (code == 0 && r->has_challenge)
 		code = check_challenge(w, r, e);
 	return code;
@@ -166,6 +190,8 @@ reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
 	app_audit_put_bytes(&w->detail, "key", (struct bytes){r->key_hash, sizeof(r->key_hash)});
 	app_audit_put_bytes(&w->detail, "tbs", (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
+	if (r->renews)
+		app_audit_put_bytes(&w->detail, "renews", (struct bytes){r->old_serial, sizeof(r->old_serial)});
 	if (r->has_challenge)
 		put_challenge(w, r);
 	return audit(w, r, APP_AUDIT_INTENT, request_serial(r), r->subject, e);

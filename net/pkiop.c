@@ -239,14 +239,27 @@ remaining_ms(const struct op *op)
 
 static void on_answer(int code, const struct ipc_message *message, void *arg);
 
+/* RFC 8894 3.2.1.1: the client chooses the id, so it is its own only together with who signs. */
+static void
+requester_hash(const struct op *op, uint8_t hash[32])
+{
+	struct x509 ca = {.whole = {NULL, 0}};
+
+	if (x509_parse(op->identity->is.chain.item[0], &ca, NULL) != 0)
+		ca.tbs.subject = (struct bytes){NULL, 0};
+	x509_requester_hash(&op->request->cert, ca.tbs.subject, hash);
+}
+
 static int
 send_lookup(struct op *op, int timeout_ms)
 {
+	uint8_t hash[32];
 	struct msg_transaction ask = {
 		.transaction_id = op->request->transaction_id,
-		.key_hash = {op->request->key_hash, sizeof(op->request->key_hash)},
+		.key_hash = {hash, sizeof(hash)},
 	};
 
+	requester_hash(op, hash);
 	return msg_transaction_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 }
 
@@ -311,6 +324,11 @@ send_enroll(struct op *op, int timeout_ms)
 		.transaction_id = op->request->transaction_id,
 		.csr = buf_bytes(&op->csr),
 		.signer = op->request->signer,
+		.attributes = op->request->attributes,
+		.signature = op->request->signature,
+		.digest = (uint8_t)op->request->how.digest,
+		.is_pss = op->request->how.pss,
+		.mgf_digest = (uint8_t)op->request->how.mgf_digest,
 	};
 	int rc;
 
@@ -401,7 +419,11 @@ begin(struct op *op, struct bytes message)
 {
 	const struct config *conf = &op->set->conf;
 	struct net_scep_policy policy = {
-		.sha1 = conf->scep_sha1, .des3 = conf->scep_des3, .des_requests = conf->scep_des_requests};
+		.sha1 = conf->scep_sha1,
+		.des3 = conf->scep_des3,
+		.des_requests = conf->scep_des_requests,
+		.renewal = conf->scep_renewal,
+	};
 	struct err e = {0};
 	int rc = net_scep_parse(message, &policy, &op->request, &e);
 

@@ -97,7 +97,8 @@ answer_page_or_retry(struct net_http_request *request, struct net_page *page)
 static void
 serve_capabilities(const struct net_route *route, struct net_http_request *request)
 {
-	struct net_scep_policy policy = {.sha1 = route->conf->scep_sha1, .des3 = route->conf->scep_des3};
+	struct net_scep_policy policy = {
+		.sha1 = route->conf->scep_sha1, .des3 = route->conf->scep_des3, .renewal = route->conf->scep_renewal};
 	struct net_http_answer answer = {.status = 200, .type = "text/plain"};
 	AUTO_BUF out;
 

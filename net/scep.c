@@ -32,6 +32,7 @@ struct net_scep_store {
 	struct net_cms_envelope *envelope;
 	struct net_cms_key_trans *recipients[NET_SCEP_RECIPIENTS_MAX];
 	uint8_t serials[NET_SCEP_RECIPIENTS_MAX][NET_CMS_SERIAL_MAX];
+	struct buf attributes;
 };
 
 /* What one parse looks at. */
@@ -71,6 +72,7 @@ net_scep_request_free(struct net_scep_request *request)
 		net_cms_envelope_free(request->store->envelope);
 		for (i = 0; i < NET_SCEP_RECIPIENTS_MAX; i++)
 			net_cms_key_trans_free(request->store->recipients[i]);
+		buf_fini(&request->store->attributes);
 	}
 	free(request->store);
 	free(request);
@@ -92,6 +94,7 @@ request_new(void)
 	request->digest = DIGEST_SHA256;
 	request->cipher = NET_CMS_AES128_CBC;
 	request->key_size = net_cms_alg_cipher(request->cipher)->key_size;
+	buf_init(&store->attributes, SIZE_MAX);
 	request->store = store;
 	return request;
 }
@@ -227,7 +230,6 @@ signer_find(struct parse *p)
 			continue;
 		request->signer = der;
 		request->cert = cert;
-		x509_sha256(cert.tbs.spki, request->key_hash);
 		return 0;
 	}
 	return refuse(request, SCEP_BAD_MESSAGE_CHECK, "the signer's certificate is missing (%zu others)",
@@ -298,17 +300,21 @@ is_digest_right(const struct parse *p)
 static int
 signature_check(struct parse *p)
 {
+	struct net_scep_request *request = p->request;
+	struct buf *tbs = &request->store->attributes;
+	struct bytes signature = net_cms_octets(p->signer->signature);
 	struct net_cms_signature how;
-	AUTO_BUF tbs;
 
-	buf_init(&tbs, SIZE_MAX);
 	if (algorithms_check(p, &how) != 0)
 		return ERR_DENIED;
 	if (!is_digest_right(p))
-		return refuse(p->request, SCEP_BAD_MESSAGE_CHECK, "messageDigest does not fit the content");
-	if (net_cms_attributes_put(p->signer, &tbs) != 0 ||
-	    net_cms_verify(p->request->key, &how, buf_bytes(&tbs), net_cms_octets(p->signer->signature), NULL) != 0)
-		return refuse(p->request, SCEP_BAD_MESSAGE_CHECK, "the outer signature is wrong");
+		return refuse(request, SCEP_BAD_MESSAGE_CHECK, "messageDigest does not fit the content");
+	if (net_cms_attributes_put(p->signer, tbs) != 0 ||
+	    net_cms_verify(request->key, &how, buf_bytes(tbs), signature, NULL) != 0)
+		return refuse(request, SCEP_BAD_MESSAGE_CHECK, "the outer signature is wrong");
+	request->attributes = buf_bytes(tbs);
+	request->signature = signature;
+	request->how = how;
 	return 0;
 }
 
@@ -341,12 +347,17 @@ attributes_check(struct parse *p)
 }
 
 static int
-message_type_check(struct net_scep_request *request)
+message_type_check(const struct parse *p)
 {
+	struct net_scep_request *request = p->request;
+
 	switch (request->message_type) {
 	case NET_SCEP_PKCS_REQ:
 		return 0;
 	case NET_SCEP_RENEWAL_REQ:
+		if (p->policy->renewal)
+			return 0;
+		return refuse(request, SCEP_BAD_REQUEST, "renewal is not served (scep.renewal)");
 	case NET_SCEP_CERT_POLL:
 	case NET_SCEP_GET_CERT:
 	case NET_SCEP_GET_CRL:
@@ -449,8 +460,8 @@ envelope_read(struct parse *p)
 static void
 request_check(struct parse *p)
 {
-	if (signer_find(p) == 0 && signature_check(p) == 0 && attributes_check(p) == 0 &&
-	    message_type_check(p->request) == 0 && envelope_read(p) == 0)
+	if (signer_find(p) == 0 && signature_check(p) == 0 && attributes_check(p) == 0 && message_type_check(p) == 0 &&
+	    envelope_read(p) == 0)
 		BUG_ON(p->request->fail_info != NET_SCEP_GOOD);
 }
 

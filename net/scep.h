@@ -30,6 +30,7 @@ struct net_scep_policy {
 	bool sha1;
 	bool des3;
 	bool des_requests; /* single DES in what clients send; the reply to it is in AES-128 */
+	bool renewal;      /* serve RenewalReq */
 };
 
 /* RFC 8894 3.2.1.2 */
@@ -79,8 +80,11 @@ struct net_scep_request {
 	struct bytes signer;     /* certificate of the outer signature, DER; nothing vouches for it (RFC 8894 2.3) */
 	struct x509 cert;        /* the same, parsed */
 	struct evp_pkey_st *key; /* its key, RSA; owned by the request */
-	uint8_t key_hash[32];    /* SHA-256 of its SubjectPublicKeyInfo */
 	enum digest digest;      /* of the outer signature; SHA-256 when the request's is not acceptable */
+	struct bytes
+		attributes; /* the SET OF that was signed, DER; with the next two set when the signature is right */
+	struct bytes signature;
+	struct net_cms_signature how;
 	enum net_cms_cipher_id cipher; /* of the content; AES-128 when the request's is not acceptable */
 	size_t key_size;               /* bytes of that cipher's key, for MSG_UNWRAP */
 	struct bytes iv;

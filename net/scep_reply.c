@@ -394,6 +394,6 @@ net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out)
 void
 net_scep_capabilities(const struct net_scep_policy *policy, bool blank_line, struct buf *out)
 {
-	buf_printf(out, "AES\n%sPOSTPKIOperation\n%sSHA-256\nSHA-512\nSCEPStandard\n%s", policy->des3 ? "DES3\n" : "",
-		   policy->sha1 ? "SHA-1\n" : "", blank_line ? "\n" : "");
+	buf_printf(out, "AES\n%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n%s", policy->des3 ? "DES3\n" : "",
+		   policy->renewal ? "Renewal\n" : "", policy->sha1 ? "SHA-1\n" : "", blank_line ? "\n" : "");
 }

@@ -67,6 +67,16 @@ MUST_CHECK int x509_spki_key(struct bytes spki, struct evp_pkey_st **ret_key, st
 /* SHA-256 of v into out. */
 void x509_sha256(struct bytes v, uint8_t out[32]);
 
+/*
+ * Who signed a SCEP message, as transactions are kept: SHA-256 of the whole certificate when issuer (a Name) issued it,
+ * else of its SubjectPublicKeyInfo.  So a renewal with the old key is not the transaction that gave the old
+ * certificate, though many clients make the transactionID of the key.
+ */
+void x509_requester_hash(const struct x509 *signer, struct bytes issuer, uint8_t out[32]);
+
+/* Does it say that issuer (a Name) issued it, and not its own subject?  That alone proves nothing. */
+bool x509_names_issuer(const struct x509 *cert, struct bytes issuer);
+
 /* SHA-1 of the key bits, the usual key identifier (RFC 5280 4.2.1.2 method 1).  Fails with ERR_FORMAT. */
 MUST_CHECK int x509_key_id(struct bytes spki, uint8_t out[20]);
 

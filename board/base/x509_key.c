@@ -101,6 +101,18 @@ spki_parse(struct bytes der, struct spki *ret_spki)
 	return algorithm_parse(algorithm.whole, &ret_spki->oid, &ret_spki->parameters);
 }
 
+bool
+x509_names_issuer(const struct x509 *cert, struct bytes issuer)
+{
+	return bytes_equal(cert->tbs.issuer, issuer) && !bytes_equal(cert->tbs.subject, issuer);
+}
+
+void
+x509_requester_hash(const struct x509 *signer, struct bytes issuer, uint8_t out[SHA256_SIZE])
+{
+	x509_sha256(x509_names_issuer(signer, issuer) ? signer->whole : signer->tbs.spki, out);
+}
+
 int
 x509_key_id(struct bytes spki, uint8_t out[SHA1_SIZE])
 {

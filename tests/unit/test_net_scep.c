@@ -7,6 +7,7 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
+#include "net/cms.h"
 #include "net/scep.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/scepmsg.h"
@@ -16,7 +17,7 @@ CLEANUP(EVP_PKEY_CTX, EVP_PKEY_CTX_free)
 CLEANUP(X509, X509_free)
 
 static const struct net_scep_policy strict = {.sha1 = false};
-static const struct net_scep_policy lax = {.sha1 = true, .des3 = true};
+static const struct net_scep_policy lax = {.sha1 = true, .des3 = true, .renewal = true};
 static const struct net_scep_policy legacy_client = {.des_requests = true};
 
 /* Keys are slow to make, so all tests share these. */
@@ -312,7 +313,6 @@ TEST(a_request_tells_who_asks_and_how)
 		build(&(struct scepmsg_options){.cipher = EVP_aes_256_cbc(), .digest = EVP_sha512()});
 	struct net_scep_request *request = parse(message.der, &strict);
 	struct bytes cert = scepmsg_cert_der(f.client.cert), spki = certs_spki(f.client.key);
-	uint8_t hash[32];
 
 	CHECK_INT(request->message_type, NET_SCEP_PKCS_REQ);
 	CHECK_INT(request->digest, DIGEST_SHA512);
@@ -321,8 +321,8 @@ TEST(a_request_tells_who_asks_and_how)
 	CHECK_INT(request->recipient_count, 1);
 	CHECK_INT(request->recipients[0].padding, UNWRAP_PKCS1);
 	CHECK(bytes_equal(request->signer, cert));
-	x509_sha256(spki, hash);
-	assert_memory_equal(hash, request->key_hash, sizeof(hash));
+	CHECK(bytes_equal(request->cert.tbs.spki, spki));
+	CHECK_INT(net_cms_verify(f.client.key, &request->how, request->attributes, request->signature, NULL), 0);
 	CHECK_INT(EVP_PKEY_eq(request->key, f.client.key), 1);
 	free((void *)cert.data);
 	free((void *)spki.data);
@@ -354,8 +354,9 @@ TEST(md5_and_single_des_are_refused)
 	OSSL_PROVIDER_unload(standard);
 }
 
-TEST(of_all_message_types_only_pkcsreq_is_served)
+TEST(of_all_message_types_only_requests_are_served)
 {
+	const struct net_scep_policy renewing = {.renewal = true};
 	char text[8];
 	int type, result;
 
@@ -365,6 +366,7 @@ TEST(of_all_message_types_only_pkcsreq_is_served)
 		if (result != (type == NET_SCEP_PKCS_REQ ? NET_SCEP_GOOD : SCEP_BAD_REQUEST))
 			fail_msg("messageType %d gives %d", type, result);
 	}
+	CHECK_INT(judge(&(struct scepmsg_options){.message_type = "17"}, &renewing), NET_SCEP_GOOD);
 }
 
 /* The reply is enveloped to the requester's key, and weak keys are not worth a certificate. */
@@ -489,7 +491,7 @@ check_mutant(struct bytes der, const struct net_scep_request *good)
 	} else if (request->fail_info == NET_SCEP_GOOD) {
 		CHECK(bytes_equal(request->content, good->content));
 		CHECK(bytes_equal(request->transaction_id, good->transaction_id));
-		assert_memory_equal(request->key_hash, good->key_hash, sizeof(good->key_hash));
+		CHECK(bytes_equal(request->cert.tbs.spki, good->cert.tbs.spki));
 		CHECK_INT(request->message_type, good->message_type);
 	}
 	net_scep_request_free(request);
@@ -831,8 +833,9 @@ TEST(capabilities_are_what_is_served)
 	CHECK(bytes_equal(buf_bytes(&out), bytes_of_text("AES\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n")));
 	buf_clear(&out);
 	net_scep_capabilities(&lax, true, &out);
-	CHECK(bytes_equal(buf_bytes(&out),
-			  bytes_of_text("AES\nDES3\nPOSTPKIOperation\nSHA-1\nSHA-256\nSHA-512\nSCEPStandard\n\n")));
+	CHECK(bytes_equal(
+		buf_bytes(&out),
+		bytes_of_text("AES\nDES3\nPOSTPKIOperation\nRenewal\nSHA-1\nSHA-256\nSHA-512\nSCEPStandard\n\n")));
 }
 
 int
@@ -845,7 +848,7 @@ main(void)
 		RUN(a_request_tells_who_asks_and_how),
 		RUN(sha1_and_triple_des_only_when_the_policy_allows),
 		RUN(md5_and_single_des_are_refused),
-		RUN(of_all_message_types_only_pkcsreq_is_served),
+		RUN(of_all_message_types_only_requests_are_served),
 		RUN(the_requesters_key_must_be_sound_rsa),
 		RUN(an_expired_signer_certificate_is_fine),
 		RUN(the_recipient_is_found_among_our_certificates),
