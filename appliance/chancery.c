@@ -16,6 +16,7 @@
 #include "board/base/loop.h"
 #include "board/msg.h"
 #include "board/spawn.h"
+#include "board/version.h"
 
 enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255 };
 
@@ -29,21 +30,18 @@ struct call {
 	int status;
 };
 
-/* Becomes chancery-provision, which is where the roles' programs are. */
+/* Becomes chancery-provision. */
 static int
 run_provision(char **argv)
 {
-	char directory[PATH_MAX];
-	char path[PATH_MAX + 32];
+	char path[PATH_MAX];
 	struct err e = {0};
 
-	if (spawn_directory(directory, sizeof(directory), &e) != 0) {
-		fprintf(stderr, "chancery: %s\n", e.text);
-		return EXIT_FAILED;
+	if (spawn_find("chancery-provision", path, sizeof(path), &e) == 0) {
+		execv(path, argv);
+		(void)err_set(&e, ERR_IO, (uint32_t)errno, "%s cannot be started: %s", path, strerror(errno));
 	}
-	snprintf(path, sizeof(path), "%s/chancery-provision", directory);
-	execv(path, argv);
-	fprintf(stderr, "chancery: %s: %s\n", path, strerror(errno));
+	fprintf(stderr, "chancery: %s\n", e.text);
 	return EXIT_FAILED;
 }
 
@@ -173,6 +171,7 @@ usage(FILE *out, int status)
 		     "  chancery status          how the appliance is\n"
 		     "  chancery challenge create\n"
 		     "  chancery provision --file FILE, chancery import-chain FILE\n"
+		     "  chancery --version\n"
 		     "chancery(8) describes them.\n");
 	return status;
 }
@@ -205,6 +204,8 @@ main(int argc, char **argv)
 		return usage(stderr, EXIT_WRONG_USE);
 	if (strcmp(argv[first], "--help") == 0)
 		return usage(stdout, 0);
+	if (strcmp(argv[first], "--version") == 0)
+		return puts("chancery " VERSION) < 0;
 	if (strcmp(argv[first], "provision") == 0 || strcmp(argv[first], "import-chain") == 0)
 		return run_provision(argv + first - 1);
 	if (too_long(argv + first, argc - first)) {

@@ -12,8 +12,7 @@
 #include "board/base/file.h"
 #include "board/base/log.h"
 #include "board/prompt.h"
-
-#define CONFIG_PATH "/etc/chancery/chancery.conf"
+#include "board/version.h"
 
 enum { EXIT_WRONG_USAGE = 2 };
 enum action { ACTION_RUN, ACTION_CHECK, ACTION_PRINT, ACTION_PRINT_MAN, ACTION_VERSION, ACTION_HELP, ACTION_WRONG };
@@ -204,7 +203,7 @@ main(int argc, char **argv)
 		config_print_man(stdout);
 		return 0;
 	case ACTION_VERSION:
-		puts("chanceryd (Chancery) 1.0");
+		puts("chanceryd " VERSION);
 		return 0;
 	case ACTION_HELP:
 		fputs(help, stdout);

@@ -448,11 +448,11 @@ on_interrupt(void *arg)
 /* ---- start and end ----------------------------------------------------------------------------------------------- */
 
 static int
-make_part(struct parent *p, enum part_id id, const char *directory)
+make_part(struct parent *p, enum part_id id, struct err *e)
 {
 	const char *environment = p->setup->config.signer_environment;
 	struct spawn_functions functions = {on_started, on_message, on_exited, &p->part[id]};
-	char path[PATH_MAX + 64];
+	char path[PATH_MAX];
 	struct spawn_program program = {
 		.self = kinds[id].role,
 		.owner = ROLE_PARENT,
@@ -460,24 +460,21 @@ make_part(struct parent *p, enum part_id id, const char *directory)
 		.uid = kinds[id].uid,
 		.open_files = kinds[id].open_files,
 	};
+	int rc;
 
 	if (id == PART_SIGNER && environment[0] != '\0')
 		program.environment[0] = environment;
-	snprintf(path, sizeof(path), "%s/%s", directory, kinds[id].program);
 	p->part[id].parent = p;
-	return spawn_new(p->loop, &program, &functions, &p->part[id].spawn);
+	rc = spawn_find(kinds[id].program, path, sizeof(path), e);
+	return rc != 0 ? rc : spawn_new(p->loop, &program, &functions, &p->part[id].spawn);
 }
 
 static int
 prepare(struct parent *p, struct err *e)
 {
-	char directory[PATH_MAX];
 	size_t i;
-	int rc = spawn_directory(directory, sizeof(directory), e);
+	int rc = loop_new(&p->loop);
 
-	if (rc != 0)
-		return rc;
-	rc = loop_new(&p->loop);
 	if (rc == 0)
 		rc = loop_timer_new(p->loop, on_watch, p, &p->watch);
 	if (rc == 0)
@@ -487,7 +484,7 @@ prepare(struct parent *p, struct err *e)
 	if (rc == 0)
 		rc = loop_signal(p->loop, SIGINT, on_interrupt, p);
 	for (i = 0; i < PART_COUNT && rc == 0; i++)
-		rc = make_part(p, (enum part_id)i, directory);
+		rc = make_part(p, (enum part_id)i, e);
 	return rc == 0 ? 0 : err_set(e, rc, 0, "preparing the roles");
 }
 

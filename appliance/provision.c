@@ -66,10 +66,9 @@ step_token(struct provision *p, struct err *e)
 		code = get_pin(p->ceremony.so_pin_file, "PIN of the security officer", &so_pin, e);
 	if (code != 0)
 		return code;
-	code = spawn_directory(path, sizeof(path) - 20, e);
+	code = spawn_find("chancery-signer", path, sizeof(path), e);
 	if (code != 0)
 		return code;
-	(void)strcat(path, "/chancery-signer");
 	/* What goes well is said by the steps. */
 	(void)snprintf(p->conf.log_level, sizeof(p->conf.log_level), "warning");
 	code = app_token_open(path, &p->conf, pin, so_pin, &p->token, &first);
@@ -287,7 +286,6 @@ configured_label(const char *token, char *out, size_t size)
 {
 	const char *at = token;
 	size_t n = 0;
-	unsigned c;
 
 	if (strncmp(token, "pkcs11:", 7) != 0)
 		return snprintf(out, size, "%s", token) < (int)size;
@@ -295,11 +293,11 @@ configured_label(const char *token, char *out, size_t size)
 	if (at == NULL)
 		return false;
 	for (at += 6; *at != '\0' && *at != ';' && n + 1 < size; at++) {
-		if (*at == '%' && sscanf(at + 1, "%2x", &c) == 1)
-			at += 2;
-		else
-			c = (unsigned char)*at;
-		out[n++] = (char)c;
+		int high = *at == '%' ? bytes_hex_digit(at[1]) : -1;
+		int low = high < 0 ? -1 : bytes_hex_digit(at[2]);
+
+		out[n++] = low < 0 ? *at : (char)(high << 4 | low);
+		at += low < 0 ? 0 : 2;
 	}
 	out[n] = '\0';
 	return true;
@@ -453,7 +451,7 @@ main(int argc, char **argv)
 						{"config", required_argument, NULL, 'c'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
-	const char *config = "/etc/chancery/chancery.conf";
+	const char *config = CONFIG_PATH;
 	const char *file = NULL;
 	struct provision p = {.token = NULL};
 	struct err e = {0};

@@ -14,6 +14,9 @@
 
 #include "board/base/err.h"
 
+/* What the programs read unless --config names another. */
+#define CONFIG_PATH "/etc/chancery/chancery.conf"
+
 struct config {
 #define GROUP(group, help)
 #define INT(group, key, value, low, high, when, help) int group##_##key;

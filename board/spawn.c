@@ -503,11 +503,10 @@ spawn_cause(int wait_status, char *out, size_t size)
 }
 
 int
-spawn_directory(char *out, size_t size, struct err *e)
+spawn_find(const char *program, char *out, size_t size, struct err *e)
 {
 	static const char *const places[] = {"", "/../libexec/chancery"};
 	char self[PATH_MAX];
-	char signer[PATH_MAX + 64];
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	size_t i;
 
@@ -516,9 +515,8 @@ spawn_directory(char *out, size_t size, struct err *e)
 	self[len] = '\0';
 	*strrchr(self, '/') = '\0';
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
-		snprintf(signer, sizeof(signer), "%s%s/chancery-signer", self, places[i]);
-		if (access(signer, X_OK) == 0 && snprintf(out, size, "%s%s", self, places[i]) < (int)size)
+		if (snprintf(out, size, "%s%s/%s", self, places[i], program) < (int)size && access(out, X_OK) == 0)
 			return 0;
 	}
-	return err_set(e, ERR_UNKNOWN, 0, "the roles' programs are neither in %s nor in %s%s", self, self, places[1]);
+	return err_set(e, ERR_UNKNOWN, 0, "%s is neither in %s nor in %s%s", program, self, self, places[1]);
 }

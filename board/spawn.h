@@ -63,9 +63,9 @@ enum role spawn_role(const struct spawn *spawn); /* who it is */
 char *spawn_cause(int wait_status, char *out, size_t size);
 
 /*
- * The directory of the roles' programs: the running program's own, or ../libexec/chancery from there.  Fails with
+ * The path of a program of the appliance: beside the running one, or in ../libexec/chancery from there.  Fails with
  * ERR_UNKNOWN and says where it looked.
  */
-MUST_CHECK int spawn_directory(char *out, size_t size, struct err *e);
+MUST_CHECK int spawn_find(const char *program, char *out, size_t size, struct err *e);
 
 #endif

@@ -25,6 +25,7 @@
 #include "board/base/log.h"
 #include "board/base/secret.h"
 #include "board/config.h"
+#include "board/version.h"
 #include "hsm/sign.h"
 #include "hsm/vault.h"
 #include "hsm/worker.h"
@@ -51,6 +52,7 @@ struct options {
 	int seconds;
 	int workers; /* 0: as configured */
 	bool json;
+	bool version;
 	unsigned chosen; /* bit n: operations[n]; 0: all */
 };
 
@@ -325,6 +327,7 @@ usage(void)
 
 	fprintf(stderr,
 		"usage: chancery-hsmspeed [--config FILE] [--seconds N] [--workers N] [--json] [--key CLASS:OP ...]\n"
+		"       chancery-hsmspeed --version\n"
 		"CLASS:OP is one of");
 	for (i = 0; i < ARRAY_SIZE(operations); i++)
 		fprintf(stderr, " %s", operations[i].option);
@@ -361,9 +364,13 @@ static int
 parse_options(int argc, char **argv, struct options *options)
 {
 	static const struct option names[] = {
-		{"config", required_argument, NULL, 'c'},  {"seconds", required_argument, NULL, 's'},
-		{"workers", required_argument, NULL, 'w'}, {"json", no_argument, NULL, 'j'},
-		{"key", required_argument, NULL, 'k'},     {NULL, 0, NULL, 0},
+		{"config", required_argument, NULL, 'c'},
+		{"seconds", required_argument, NULL, 's'},
+		{"workers", required_argument, NULL, 'w'},
+		{"json", no_argument, NULL, 'j'},
+		{"key", required_argument, NULL, 'k'},
+		{"version", no_argument, NULL, 'v'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -380,6 +387,8 @@ parse_options(int argc, char **argv, struct options *options)
 			good = choose(options, optarg);
 		else if (option == 'j')
 			options->json = true;
+		else if (option == 'v')
+			options->version = true;
 		else
 			good = false;
 		if (!good)
@@ -391,7 +400,7 @@ parse_options(int argc, char **argv, struct options *options)
 int
 main(int argc, char **argv)
 {
-	struct options options = {.config = "/etc/chancery/chancery.conf", .seconds = 3};
+	struct options options = {.config = CONFIG_PATH, .seconds = 3};
 	static struct config conf;
 	struct hsm_vault vault = {0};
 	struct err e = {0};
@@ -400,6 +409,8 @@ main(int argc, char **argv)
 	log_init("hsmspeed", LOG_LEVEL_ERROR);
 	if (parse_options(argc, argv, &options) != 0)
 		return 2;
+	if (options.version)
+		return puts("chancery-hsmspeed " VERSION) < 0;
 	code = config_load(options.config, &conf, &e);
 	if (code == 0)
 		code = open_token(&conf, &vault, &e);

@@ -8,7 +8,7 @@ mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*
 if cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
 	--suppress=missingIncludeSystem --suppress=ctuuninitvar:board/msg.def --suppress=ctunullpointer:board/msg.def \
 	--cppcheck-build-dir="$out/lint/cppcheck" -j2 \
-	-D_GNU_SOURCE -DPREFIX='""' --include="$out/include/generated/autoconf.h" -I. "${sources[@]}"; then
+	-D_GNU_SOURCE --include="$out/include/generated/autoconf.h" -I. "${sources[@]}"; then
 	echo "${#sources[@]} passed, 0 failed"
 else
 	echo "$((${#sources[@]} - 1)) passed, 1 failed"
