@@ -2,6 +2,7 @@
 
 #include <openssl/rand.h>
 
+#include "appliance/rdn.h"
 #include "board/base/der.h"
 #include "board/base/oid.h"
 
@@ -212,7 +213,7 @@ static struct tbs_marks
 tbs_open(struct buf *b, const struct app_subject *subject, struct bytes algorithm, struct bytes issuer)
 {
 	struct tbs_marks marks = {.whole = der_open(b, DER_SEQUENCE)};
-	size_t validity;
+	size_t validity, name;
 
 	version_put(b);
 	der_put_unsigned(b, (struct bytes){subject->serial, APP_SERIAL_SIZE});
@@ -222,7 +223,11 @@ tbs_open(struct buf *b, const struct app_subject *subject, struct bytes algorith
 	der_put_time(b, subject->not_before);
 	der_put_time(b, subject->not_after);
 	der_close(b, validity);
+	name = b->len;
 	der_put_raw(b, subject->name);
+	/* A root's subject is its issuer, octet for octet. */
+	if (buf_status(b) == 0 && !bytes_equal(subject->name, issuer))
+		app_rdn_mend(b->data + name, b->len - name);
 	der_put_raw(b, subject->spki);
 	marks.explicit_ = der_open(b, DER_CONTEXT_CONSTRUCTED(3));
 	marks.list = der_open(b, DER_SEQUENCE);

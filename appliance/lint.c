@@ -130,9 +130,14 @@ attribute_check(struct bytes content, struct err *e)
 		return 0;
 	types = app_rdn_types(&count);
 	text = view_of(value.content);
-	for (characters = 0; text.left > 0; characters++)
+	if (value.tag == DER_IA5_STRING && types[index].string != DER_IA5_STRING)
+		return broken(e, "subject attribute is not a DirectoryString (RFC 5280 4.1.2.4)");
+	for (characters = 0; text.left > 0; characters++) {
 		if (der_text_next(value.tag, &text, &c) != 0 || c == 0)
 			return broken(e, "subject attribute is not a DirectoryString (RFC 5280 4.1.2.4)");
+		if (value.tag == DER_PRINTABLE_STRING && !app_rdn_printable(c))
+			return broken(e, "subject attribute has what PrintableString has not (X.680 41.4)");
+	}
 	if (characters == 0 || characters > types[index].max)
 		return broken(e, "subject attribute is longer than its upper bound, or empty (RFC 5280 A.1)");
 	return 0;

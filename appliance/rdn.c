@@ -66,8 +66,8 @@ is_letter(uint32_t c)
 }
 
 /*
- * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both,
- * and the name is copied octet for octet, so that theirs and ours compare equal.
+ * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both.  The
+ * certificate gets the same octets under the right tag by app_rdn_mend().
  */
 static int
 value_check(const struct app_rdn_type *type, const struct der *value, struct err *e)
@@ -162,4 +162,58 @@ app_rdn_check(struct bytes name, uint32_t allowed, size_t *ret_count, struct err
 	}
 	*ret_count = count;
 	return 0;
+}
+
+bool
+app_rdn_printable(uint32_t c)
+{
+	return is_letter(c) || (c >= '0' && c <= '9') || (c != 0 && c < 0x80 && strchr(" '()+,-./:=?", (int)c) != NULL);
+}
+
+/* The tag for a value in octets that mean the same in UTF-8, ISO 8859-1 and ASCII. */
+static uint8_t
+tag_for(const struct app_rdn_type *type, uint8_t tag, bool printable)
+{
+	if (type->string == DER_IA5_STRING)
+		return DER_IA5_STRING;
+	if (printable && (type->string == DER_PRINTABLE_STRING || tag == DER_PRINTABLE_STRING))
+		return DER_PRINTABLE_STRING;
+	return tag == DER_T61_STRING ? tag : DER_UTF8_STRING;
+}
+
+/* attribute is in the memory that may be changed. */
+static void
+attribute_mend(struct bytes attribute)
+{
+	struct view v = view_of(attribute);
+	struct der type, value;
+	bool printable = true;
+	int index;
+
+	if (der_expect(&v, DER_OID, &type) != 0 || der_next(&v, &value) != 0)
+		return;
+	index = app_rdn_by_oid(type.content);
+	if (index < 0 || value.tag == DER_BMP_STRING)
+		return;
+	for (size_t i = 0; i < value.content.len; i++) {
+		if (value.content.data[i] >= 0x80)
+			return;
+		printable = printable && app_rdn_printable(value.content.data[i]);
+	}
+	*(uint8_t *)(uintptr_t)value.whole.data = tag_for(&types[index], value.tag, printable);
+}
+
+void
+app_rdn_mend(uint8_t *name, size_t len)
+{
+	struct view rdns, attributes;
+	struct der rdn, attribute;
+
+	if (der_whole((struct bytes){name, len}, DER_SEQUENCE, &rdns) != 0)
+		return;
+	while (der_expect(&rdns, DER_SET, &rdn) == 0) {
+		attributes = view_of(rdn.content);
+		while (der_expect(&attributes, DER_SEQUENCE, &attribute) == 0)
+			attribute_mend(attribute.content);
+	}
 }

@@ -32,4 +32,13 @@ int app_rdn_by_word(const char *word, size_t len);
  */
 MUST_CHECK int app_rdn_check(struct bytes name, uint32_t allowed, size_t *ret_count, struct err *e);
 
+/* Is this a character of PrintableString (X.680 41.4)? */
+bool app_rdn_printable(uint32_t c);
+
+/*
+ * Changes the tags, in place, of values whose string type has not their characters or does not belong to their attribute
+ * (RFC 5280 A.1), where another type has the same octets.  What is no Name stays as it is.
+ */
+void app_rdn_mend(uint8_t *name, size_t len);
+
 #endif

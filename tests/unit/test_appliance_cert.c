@@ -542,11 +542,79 @@ TEST(serial_numbers_are_positive_long_and_different)
 	}
 }
 
-TEST_MAIN(RUN(a_certificate_that_is_no_ca_is_no_issuer), RUN(an_issuer_needs_usages_and_a_key_identifier),
-	  RUN(every_kind_of_ca_key_gets_its_algorithm), RUN(a_device_certificate_has_exactly_the_fields_it_should),
-	  RUN(a_chain_of_ours_verifies_in_openssl), RUN(the_root_is_a_ca_by_rfc_5280),
-	  RUN(an_ec_key_gets_no_encipherment), RUN(the_appliances_own_certificates_have_one_use_each),
-	  RUN(an_empty_subject_makes_the_san_critical),
+/* A Name of one attribute. */
+static void
+name_put(struct buf *b, struct bytes type, uint8_t tag, struct bytes value)
+{
+	size_t name = der_open(b, DER_SEQUENCE), set = der_open(b, DER_SET), pair = der_open(b, DER_SEQUENCE);
+
+	der_put_oid(b, type);
+	der_put(b, tag, value);
+	der_close(b, pair);
+	der_close(b, set);
+	der_close(b, name);
+}
+
+/* Devices write characters that their string type does not have; the certificate gets a type that has them. */
+TEST(the_subject_gets_the_string_types_that_belong_there)
+{
+	const struct {
+		struct bytes type;
+		uint8_t tag;
+		uint8_t becomes;
+		struct bytes value;
+	} list[] = {
+		{OID_COMMON_NAME, DER_PRINTABLE_STRING, DER_PRINTABLE_STRING, LITERAL("Router 1 (a)'+,-./:=?")},
+		{OID_COMMON_NAME, DER_PRINTABLE_STRING, DER_UTF8_STRING, LITERAL("router_1@site")},
+		{OID_COMMON_NAME, DER_PRINTABLE_STRING, DER_UTF8_STRING, LITERAL("*.example.com")},
+		{OID_COMMON_NAME, DER_IA5_STRING, DER_UTF8_STRING, LITERAL("x")},
+		{OID_COMMON_NAME, DER_UTF8_STRING, DER_UTF8_STRING, LITERAL("caf\xc3\xa9")},
+		{OID_COMMON_NAME, DER_T61_STRING, DER_T61_STRING, LITERAL("caf\xe9")},
+		{OID_COMMON_NAME, DER_BMP_STRING, DER_BMP_STRING, LITERAL("\0x")},
+		{OID_EMAIL_ADDRESS, DER_PRINTABLE_STRING, DER_IA5_STRING, LITERAL("a@b.example")},
+		{OID_DOMAIN_COMPONENT, DER_UTF8_STRING, DER_IA5_STRING, LITERAL("example")},
+		{OID_COUNTRY, DER_UTF8_STRING, DER_PRINTABLE_STRING, LITERAL("DE")},
+		{OID_SERIAL_NUMBER, DER_PRINTABLE_STRING, DER_UTF8_STRING, LITERAL("FDO_1234")},
+	};
+	EVP_PKEY *key = certs_ec("P-256");
+	AUTO_BYTES ca = certs_ca(key), spki = certs_spki(key);
+	struct app_issuer issuer;
+	struct config conf;
+	AUTO_STRUCT(app_profile) profile = NULL;
+	size_t i;
+
+	config_default(&conf);
+	profile = profile_of(&conf, APP_USAGE_DEVICE);
+	CHECK_INT(app_issuer_init(ca, &issuer, NULL), 0);
+	for (i = 0; i < ARRAY_SIZE(list); i++) {
+		struct app_subject subject = {.serial = {0x40}, .spki = spki};
+		AUTO_BUF name = {0}, expected = {0}, tbs = {0};
+		struct x509_tbs parsed;
+		struct err e = {0};
+
+		buf_init(&name, 1000);
+		buf_init(&expected, 1000);
+		buf_init(&tbs, 10000);
+		name_put(&name, list[i].type, list[i].tag, list[i].value);
+		name_put(&expected, list[i].type, list[i].becomes, list[i].value);
+		subject.name = buf_bytes(&name);
+		subject.not_before = issuer.cert.tbs.not_before;
+		subject.not_after = issuer.cert.tbs.not_after;
+		CHECK_INT(app_cert_build(&issuer, profile, &subject, &tbs), 0);
+		if (app_cert_lint(&issuer, buf_bytes(&tbs), &e) != 0)
+			fail_msg("case %zu: %s", i, e.text);
+		CHECK_INT(x509_tbs_parse(buf_bytes(&tbs), &parsed, NULL), 0);
+		if (!bytes_equal(parsed.subject, buf_bytes(&expected)))
+			fail_msg("case %zu: another subject", i);
+	}
+	EVP_PKEY_free(key);
+}
+
+TEST_MAIN(RUN(the_subject_gets_the_string_types_that_belong_there), RUN(a_certificate_that_is_no_ca_is_no_issuer),
+	  RUN(an_issuer_needs_usages_and_a_key_identifier), RUN(every_kind_of_ca_key_gets_its_algorithm),
+	  RUN(a_device_certificate_has_exactly_the_fields_it_should), RUN(a_chain_of_ours_verifies_in_openssl),
+	  RUN(the_root_is_a_ca_by_rfc_5280), RUN(an_ec_key_gets_no_encipherment),
+	  RUN(the_appliances_own_certificates_have_one_use_each), RUN(an_empty_subject_makes_the_san_critical),
 	  RUN(the_same_input_gives_the_same_octets_and_small_buffers_fail),
 	  RUN(random_requests_that_pass_become_good_certificates), RUN(the_request_for_a_subordinate_ca_asks_for_a_ca),
 	  RUN(names_that_are_not_understood_are_refused), RUN(names_from_text_read_back_as_text),
