@@ -341,8 +341,8 @@ spend_proof(const struct msg_enroll *m)
 
 /*
  * Parses the request and has it proved.  Until its own signature vouches for it, it may be somebody else's that was
- * changed on the way, by one who wants to learn from the answer what it says.  So all that is wrong before that gets one
- * answer, and takes one time (decisions/012).
+ * changed on the way, by one who wants to learn from the answer what it says.  So all that is wrong before that gets
+ * one answer, and takes one time (decisions/012).
  */
 static int
 prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)

@@ -70,8 +70,9 @@ advance(struct app_issue *issue, int status)
 }
 
 /*
- * The store failed to end an intent: the same is asked again soon, since until then the transaction counts as being answered
- * and its challenge as held.  False when it has failed for too long; if it takes nothing at all, the role ends then.
+ * The store failed to end an intent: the same is asked again soon, since until then the transaction counts as being
+ * answered and its challenge as held.  False when it has failed for too long; if it takes nothing at all, the role ends
+ * then.
  */
 static bool
 try_again(struct app_issue *issue, int status)
