@@ -1,23 +1,9 @@
 #!/bin/bash
 # What is named in a list is there, and what is there is named: sources, tests, boards, settings of the build.
 cd "$(dirname "$0")/../.." || exit 1
-shopt -s lastpipe # rule counts in this shell, not in one of its own
-passed=0 failed=0
+. tests/lint/lib/rule.sh
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-
-# rule NAME: the complaints come on standard input, one a line.
-rule()
-{
-	local complaints
-	complaints=$(cat)
-	if [ -z "$complaints" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf '%s:\n%s\n' "$1" "$complaints" | sed '2,$s/^/  /'
-	fi
-}
 
 # A source that no Makefile names is not compiled, and a test that none names never fails.
 git ls-files '*.c' | while read -r source; do
@@ -37,5 +23,4 @@ git ls-files 'board/*Kconfig' 'hsm/Kconfig' 'net/Kconfig' 'appliance/Kconfig' | 
 		echo "nobody uses CONFIG_$symbol"
 done | rule "every choice of the build has an effect"
 git ls-files | grep -E '\.(orig|rej|o|a|swp|log)$|~$' | rule "nothing but sources is in the tree"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish

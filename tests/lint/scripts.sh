@@ -5,8 +5,8 @@
 cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
 while read -r script; do
-	shell=bash
-	head -n 1 "$script" | grep -q '^#!/bin/sh' && shell=sh
+	shell='bash'
+	head -n 1 "$script" | grep -q '^#!/bin/sh' && shell='sh'
 	if $shell -n "$script" && shellcheck -f gcc -s $shell -S warning -e SC1090,SC1091,SC2034,SC2120,SC2153,SC2154 "$script"; then
 		passed=$((passed + 1))
 	else

@@ -1,23 +1,9 @@
 #!/bin/bash
 # What style.md limits and a script can count: sizes, nesting, includes, comments, documented prototypes.
 cd "$(dirname "$0")/../.." || exit 1
-shopt -s lastpipe # rule counts in this shell, not in one of its own
-passed=0 failed=0
+. tests/lint/lib/rule.sh
 mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*.c' 'tests/*.c')
 mapfile -t headers < <(git ls-files '*.h')
-
-# rule NAME: the complaints come on standard input, one a line.
-rule()
-{
-	local complaints
-	complaints=$(cat)
-	if [ -z "$complaints" ]; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		printf '%s:\n%s\n' "$1" "$complaints" | sed '2,$s/^/  /'
-	fi
-}
 
 wc -l "${sources[@]}" | awk '$2 != "total" && $2 !~ /^tests\// && $1 > 600 { print $2 ": " $1 " lines, at most 600" }
 	$2 ~ /^tests\// && $1 > 900 { print $2 ": " $1 " lines, at most 900" }' | rule "source files are short"
@@ -66,5 +52,4 @@ done | rule "every event of the catalogue is used"
 for setting in $(sed -nE 's/^(INT|BOOL|TEXT)\(([a-z]+), ([a-z0-9_]+),.*/\2_\3/p' board/config.def); do
 	git grep -qw "$setting" -- '*.c' || echo "config.def: nobody uses $setting"
 done | rule "every setting is used"
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+finish
