@@ -29,6 +29,19 @@ refused_version()
 	tls "$1" -cipher DEFAULT:@SECLEVEL=0 2>&1 | grep -q 'alert protocol version'
 }
 
+# s_client takes "R" at the beginning of a line for the wish to renegotiate, once the connection stands.
+renegotiation()
+{
+	coproc client { openssl s_client -connect "127.0.0.1:$HTTPS" -tls1_2 -legacy_renegotiation 2>&1; }
+	local line out=${client[0]} in=${client[1]} pid=$client_PID
+	while read -r -t 5 line <&"$out"; do
+		[[ $line != *"Verify return code"* ]] || echo R >&"$in"
+		[[ $line != *"RENEGOTIATING"* ]] || echo Q >&"$in"
+		echo "$line"
+	done
+	wait "$pid"
+}
+
 # Files that the front has open, but for the log, and those that it could write.
 front_writable()
 {
@@ -66,6 +79,8 @@ refuse "another name is not in the certificate" tls -verify_hostname other.examp
 check "TLS 1.1 is refused" refused_version -tls1_1
 check "TLS 1.0 is refused" refused_version -tls1
 refuse "key exchange without forward secrecy is refused" tls -tls1_2 -cipher kRSA
+check "a renegotiation, which costs us more than the peer, is refused" grep -q "no renegotiation" <(renegotiation)
+refuse "plain HTTP has no answer on the TLS port" curl -s -m 5 "http://127.0.0.1:$HTTPS/health"
 device_setup
 make_request "$dir/request.der"
 same "a device enrolls over HTTPS" 200 "$(http_code --cacert "$dir/state/ca/ca.pem" -m 15 -D "$dir/head" \
