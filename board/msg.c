@@ -21,13 +21,19 @@ static const struct {
 
 #undef R
 
+/*
+ * The front reads what strangers send, so it is the one most likely to be broken into.  It has no use for the long
+ * messages that others send by the same name (a CRL to be signed), and receivers none for its filling their memory.
+ */
+static const size_t FRONT_LIMIT = 1024 * 1024;
+
 bool
 msg_allowed(uint16_t type, enum role from, enum role to, size_t len)
 {
 	if (type >= MSG_TYPE_COUNT || (unsigned)from >= ROLE_COUNT || (unsigned)to >= ROLE_COUNT)
 		return false;
 	return (messages[type].from >> from & 1) != 0 && (messages[type].to >> to & 1) != 0 &&
-	       len <= messages[type].limit;
+	       len <= messages[type].limit && (from != ROLE_FRONT || len <= FRONT_LIMIT);
 }
 
 size_t

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 /* A call that is allowed with any arguments. */
 #define ANY(name)                                                                                                      \
@@ -106,13 +107,12 @@ static const struct allowed common[] = {
 	ANY(nanosleep),
 	ANY(time),
 	ANY(getrandom),
-	/* Signals: returning from a handler, blocking them in threads, and abort() of ourselves. */
+	/* Signals: returning from a handler, blocking them in threads; sending them is in add_signals(). */
 	ANY(rt_sigreturn),
 	ANY(rt_sigprocmask),
 	ANY(rt_sigaction),
 	ANY(sigaltstack),
 	ANY(restart_syscall),
-	ANY(tgkill),
 	/* Measuring ourselves for status. */
 	ANY(getrusage),
 	ANY(sysinfo),
@@ -258,6 +258,14 @@ add_group(scmp_filter_ctx filter, const struct group *group)
 	return 0;
 }
 
+/* abort() and the like signal threads of this process; the others of the same user are none of a role's business. */
+static int
+add_signals(scmp_filter_ctx filter)
+{
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
+				SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid()));
+}
+
 /*
  * Calls that fail instead of ending the process, because libraries make them and do without.  clone3() hides its
  * flags from a filter, so glibc is to use clone(), and so on.
@@ -305,6 +313,8 @@ sandbox_enter(enum role role, struct err *e)
 	for (i = 0; i < GROUPS_MAX && rc == 0; i++)
 		if (lists[role][i].list != NULL)
 			rc = add_group(filter, &lists[role][i]);
+	if (rc == 0)
+		rc = add_signals(filter);
 	if (rc == 0)
 		rc = add_refused(filter, role);
 	if (rc == 0)

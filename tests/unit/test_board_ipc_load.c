@@ -29,18 +29,18 @@ TEST(a_peer_that_does_not_read_costs_a_bounded_backlog)
 
 TEST(a_call_that_meets_a_full_backlog_fails_and_is_not_answered)
 {
-	struct end front = {.messages = 0};
+	struct end authority = {.messages = 0};
 	struct answers answers = {0};
 	struct bytes big = {calloc(1, 16 << 20), 16 << 20};
 	int fds[2];
 
 	CHECK_INT(ipc_pair(fds, NULL), 0);
-	end_open(&front, fds[0], ROLE_FRONT, ROLE_SIGNER);
-	while (ipc_backlog(front.ipc) < IPC_OUT_LIMIT)
-		CHECK_INT(ipc_send(front.ipc, MSG_SIGN, 0, big, -1), 0);
-	CHECK_INT(call_key(&front, 5000, &answers), ERR_BUSY);
-	CHECK_INT(ipc_open_calls(front.ipc), 0);
-	end_free(&front);
+	end_open(&authority, fds[0], ROLE_AUTHORITY, ROLE_SIGNER);
+	while (ipc_backlog(authority.ipc) < IPC_OUT_LIMIT)
+		CHECK_INT(ipc_send(authority.ipc, MSG_SIGN, 0, big, -1), 0);
+	CHECK_INT(call_key(&authority, 5000, &answers), ERR_BUSY);
+	CHECK_INT(ipc_open_calls(authority.ipc), 0);
+	end_free(&authority);
 	CHECK_INT(answers.count, 0);
 	close(fds[1]);
 	free((void *)(uintptr_t)big.data);
@@ -48,24 +48,24 @@ TEST(a_call_that_meets_a_full_backlog_fails_and_is_not_answered)
 
 TEST(large_and_small_messages_arrive_whole_and_in_order)
 {
-	struct end front = {.messages = 0};
+	struct end authority = {.messages = 0};
 	struct end signer = {.messages = 0};
 	uint8_t *body = malloc(BIG);
 	struct msg_sign sign = {.key_class = KEY_CA, .data = {body, BIG - 6}};
 	struct answers answers = {0};
 
 	memset(body, 0x5a, BIG);
-	open_both(&front, ROLE_FRONT, &signer, ROLE_SIGNER);
+	open_both(&authority, ROLE_AUTHORITY, &signer, ROLE_SIGNER);
 	for (int i = 0; i < 3; i++) {
-		CHECK_INT(msg_sign_send(front.ipc, 5, &sign), 0);
-		CHECK_INT(call_key(&front, 5000, &answers), 0);
+		CHECK_INT(msg_sign_send(authority.ipc, 5, &sign), 0);
+		CHECK_INT(call_key(&authority, 5000, &answers), 0);
 	}
-	CHECK(ipc_backlog(front.ipc) > 0);
+	CHECK(ipc_backlog(authority.ipc) > 0);
 	run_until(&signer.messages, 6);
 	CHECK_INT(signer.body_bytes, 3 * (BIG + 1));
-	CHECK_INT(ipc_backlog(front.ipc), 0);
+	CHECK_INT(ipc_backlog(authority.ipc), 0);
 	CHECK_INT(signer.last_type, MSG_PUBLIC_KEY);
-	end_free(&front);
+	end_free(&authority);
 	end_free(&signer);
 	free(body);
 }

@@ -220,8 +220,12 @@ TEST(full_and_empty_messages_come_back_as_they_were)
 
 TEST(the_table_allows_what_msg_def_says_and_nothing_else)
 {
-	CHECK(msg_allowed(MSG_SIGN, ROLE_FRONT, ROLE_SIGNER, 67108864));
-	CHECK(!msg_allowed(MSG_SIGN, ROLE_FRONT, ROLE_SIGNER, 67108865));
+	CHECK(msg_allowed(MSG_SIGN, ROLE_AUTHORITY, ROLE_SIGNER, 67108864));
+	CHECK(!msg_allowed(MSG_SIGN, ROLE_AUTHORITY, ROLE_SIGNER, 67108865));
+	/* What is for CRLs is not for the front. */
+	CHECK(msg_allowed(MSG_SIGN, ROLE_FRONT, ROLE_SIGNER, 1048576));
+	CHECK(!msg_allowed(MSG_SIGN, ROLE_FRONT, ROLE_SIGNER, 1048577));
+	CHECK(msg_allowed(MSG_ENROLL, ROLE_FRONT, ROLE_AUTHORITY, msg_limit(MSG_ENROLL)));
 	CHECK(!msg_allowed(MSG_SIGN, ROLE_SIGNER, ROLE_FRONT, 1));
 	CHECK(!msg_allowed(MSG_SIGN, ROLE_CONSOLE, ROLE_SIGNER, 1));
 	CHECK(!msg_allowed(MSG_UNWRAP, ROLE_AUTHORITY, ROLE_SIGNER, 1));
