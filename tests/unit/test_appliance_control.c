@@ -482,6 +482,31 @@ TEST(helps_and_shows_the_ca)
 	office_close(&o);
 }
 
+/* Checking the trail of a large store takes minutes; its end must be heard. */
+TEST(lets_a_command_that_works_take_its_time)
+{
+	struct office o;
+	struct caller caller;
+	struct app_session *session;
+
+	open_control(&o);
+	o.mood = OFFICE_SILENT;
+	call(&o, &caller);
+	send_words(&caller, "crl make");
+	OFFICE_UNTIL(&o, o.authority.publish.job != NULL);
+	session = list_entry(o.authority.control.sessions.next, struct app_session, link);
+	loop_timer_set(session->timer, 0);
+	for (int i = 0; i < 10; i++)
+		loop_run_once(o.loop, 10);
+	CHECK(!caller.closed);
+	office_drop_signer(&o);
+	OFFICE_UNTIL(&o, caller.done || caller.closed);
+	CHECK(caller.done);
+	CHECK_INT(caller.status, APP_EXIT_FAILED);
+	hang_up(&caller);
+	office_close(&o);
+}
+
 TEST(survives_callers_that_hang_up_and_turns_away_too_many)
 {
 	struct office o;
@@ -515,4 +540,5 @@ TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_
 	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
 	  RUN(revokes_while_the_token_is_away_and_says_so),
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
-	  RUN(says_so_when_there_is_no_pem_or_too_much), RUN(survives_callers_that_hang_up_and_turns_away_too_many))
+	  RUN(says_so_when_there_is_no_pem_or_too_much), RUN(lets_a_command_that_works_take_its_time),
+	  RUN(survives_callers_that_hang_up_and_turns_away_too_many))
