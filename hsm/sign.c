@@ -256,12 +256,23 @@ find_key(const struct hsm_key *key, const struct hsm_unwrap *request, const stru
 	       pkcs1_good(plain->data, key->modulus_len, request->key_size);
 }
 
+/*
+ * Does the answer rv say for certain that the token is gone?  CKR_FUNCTION_FAILED does not where the token judges the
+ * padding: some say that of a bad one, and then a stranger could end the signer, and see by that what he sent.
+ */
+static bool
+is_token_gone(bool token_unpads, unsigned long rv)
+{
+	return hsm_engine_gone(rv) && !(token_unpads && rv == CKR_FUNCTION_FAILED);
+}
+
 int
 hsm_unwrap(const struct hsm_key *key, const struct hsm_unwrap *request, uint8_t ret_key[HSM_UNWRAP_MAX],
 	   bool *ret_suspect, struct err *e)
 {
 	uint8_t ciphertext[HSM_KEY_RSA_MAX];
 	uint8_t random[HSM_UNWRAP_MAX];
+	bool token_unpads = request->padding == UNWRAP_PKCS1 && !key->raw_rsa;
 	const uint8_t *found;
 	struct plain plain;
 	unsigned good;
@@ -273,13 +284,17 @@ hsm_unwrap(const struct hsm_key *key, const struct hsm_unwrap *request, uint8_t 
 		return err_set_ossl(e, ERR_CRYPTO, "random key");
 	good = take_ciphertext(key, request->ciphertext, ciphertext);
 	code = decrypt(key, request, ciphertext, &plain, e);
-	if (code == 0 && plain.decrypted == 0 && hsm_engine_gone(plain.rv))
+	if (code == 0 && plain.decrypted == 0 && is_token_gone(token_unpads, plain.rv))
 		code = err_set(e, ERR_TOKEN, (uint32_t)plain.rv, "unwrapping: %s", hsm_call_rv_name(plain.rv));
 	if (code == 0) {
 		good &= find_key(key, request, &plain, &found);
 		select_bytes(good, found, random, request->key_size, ret_key);
-		/* The token itself failed, and not the OAEP that OpenSSL took off. */
-		*ret_suspect = plain.decrypted == 0 && (plain.rv != CKR_OK || request->padding == UNWRAP_PKCS1);
+		/*
+		 * The token itself failed, and not the OAEP that OpenSSL took off.  Where a bad padding looks like that,
+		 * every unwrapping is in doubt: a probe after the bad ones alone could be felt by who sent them.
+		 */
+		*ret_suspect = token_unpads ||
+			       (plain.decrypted == 0 && (plain.rv != CKR_OK || request->padding == UNWRAP_PKCS1));
 	}
 	secret_wipe(&plain, sizeof(plain));
 	secret_wipe(random, sizeof(random));

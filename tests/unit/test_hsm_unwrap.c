@@ -182,6 +182,11 @@ TEST(pkcs1_with_the_tokens_padding)
 	/* The token answers a bad padding as it answers a defect of its own, so a probe has to tell. */
 	CHECK(!unwrap(&request, &suspect));
 	CHECK(suspect);
+	/* But not after bad ones alone: whoever sent them would learn that they were bad, by the time it takes. */
+	request.ciphertext.len = encrypt(RSA_PKCS1_PADDING, NULL, NULL, NULL, secret, 32, ciphertext);
+	suspect = false;
+	CHECK(unwrap(&request, &suspect));
+	CHECK(suspect);
 	request.padding = UNWRAP_OAEP;
 	CHECK_INT(hsm_unwrap(key, &request, out, &suspect, NULL), ERR_ALG);
 	key->raw_rsa = true;
