@@ -9,7 +9,7 @@
 
 CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
 
-enum { ATTRIBUTES_MAX = 32, CHALLENGE_MAX = 1024 };
+enum { ATTRIBUTES_MAX = 32, CHALLENGE_MAX = 49152 /* of what fits into a URL */ };
 
 struct parts {
 	struct bytes info; /* CertificationRequestInfo, whole: what is signed */

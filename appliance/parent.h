@@ -29,7 +29,7 @@ struct app_parent_setup {
 	struct secret *challenge; /* NULL: none for all devices */
 };
 
-enum { APP_PIN_MAX = 255, APP_CHALLENGE_MAX = 255 };
+enum { APP_PIN_MAX = 255, APP_CHALLENGE_MAX = 49152 };
 
 /*
  * Starts the roles and keeps them running until SIGTERM or SIGINT.  Returns the exit status; e says why the start

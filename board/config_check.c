@@ -404,6 +404,11 @@ config_check_whole(const struct config *conf, const char **ret_other, char *why,
 		 conf->ca_crl_hours);
 	if (conf->ca_crl_interval_minutes >= conf->ca_crl_hours * 60)
 		return "ca.crl_interval_minutes";
+	*ret_other = "front.body_bytes";
+	snprintf(why, size, "must not be less than front.body_bytes (%d), or no body of that length could ever arrive",
+		 conf->front_body_bytes);
+	if (conf->front_body_bytes_total < conf->front_body_bytes)
+		return "front.body_bytes_total";
 	/* The signer refuses what lives longer, so these would fail one by one later. */
 	*ret_other = "ca.max_validity_days";
 	snprintf(why, size, "must not exceed ca.max_validity_days (%d)", conf->ca_max_validity_days);

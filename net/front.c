@@ -282,6 +282,7 @@ first_config(struct front *front, struct err *e)
 	rc = net_limit_new(connections(front), (unsigned)front->conf.front_connections_per_address, &front->limit);
 	if (rc != 0)
 		return err_set(e, rc, 0, "count connections");
+	net_limit_set_octets(front->limit, (size_t)front->conf.front_body_bytes_total);
 	return start_loops(front, e);
 }
 
@@ -299,6 +300,7 @@ on_config(const struct config *conf, void *arg)
 		return;
 	}
 	net_limit_set(front->limit, connections(front), (unsigned)conf->front_connections_per_address);
+	net_limit_set_octets(front->limit, (size_t)conf->front_body_bytes_total);
 	for (unsigned i = 0; i < front->loop_count; i++)
 		order_send(&front->loops[i], &order);
 }

@@ -17,7 +17,7 @@
 #include "board/base/log.h"
 #include "net/rule.h"
 
-enum { FDS_MAX = 1 << 20 };
+enum { FDS_MAX = 1 << 20, HEADER_SLACK = 65536 };
 
 /* ---- listeners -------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +71,7 @@ on_sent(struct evhttp_request *ev, void *arg)
 
 	conn->sending = NULL; /* evhttp frees it now */
 	conn->http->busy--;
+	net_http_conn_next(conn);
 	loop_timer_set(conn->deadline, conn->http->is_stopping ? 0 : (int64_t)conn->http->conf.front_idle_s * 1000);
 }
 
@@ -135,6 +136,8 @@ net_http_answer(struct net_http_request *public, const struct net_http_answer *a
 	struct evhttp_request *ev = request->ev;
 	struct evbuffer *body = NULL;
 
+	if (conn == NULL)
+		net_http_conn_release(request->limit, request->held);
 	free(request);
 	if (conn == NULL) {
 		evhttp_request_free(ev); /* the peer is gone; evhttp has forgotten the request */
@@ -222,10 +225,17 @@ refuse(struct net_http_work *request)
 		answer.headers[1].value = "GET, HEAD, POST";
 		break;
 	}
-	answer.status = net_rule_check(&rule, &request->conn->http->conf, &text);
+	answer.status = request->conn->refused;
+	text = request->conn->refused_text;
+	if (answer.status == 0)
+		answer.status = net_rule_check(&rule, &request->conn->http->conf, &text);
 	if (answer.status == 0)
 		return false;
 	log_event(HTTP_REFUSED, request->public.peer, answer.status, log_text(text));
+	if (answer.status == HTTP_SERVUNAVAIL) {
+		answer.headers[1].name = "Retry-After";
+		answer.headers[1].value = NET_HTTP_RETRY_AFTER;
+	}
 	answer.body = bytes_of_text(text);
 	net_http_answer(&request->public, &answer);
 	return true;
@@ -246,6 +256,7 @@ dispatch(struct net_http_conn *conn, struct evhttp_request *ev)
 	}
 	evhttp_request_own(ev);
 	request->ev = ev;
+	request->limit = http->limit;
 	request->conn = conn;
 	request->public.target = bytes_of_text(evhttp_request_get_uri(ev));
 	request->public.body = (struct bytes){len > 0 ? evbuffer_pullup(input, -1) : NULL, len};
@@ -253,6 +264,7 @@ dispatch(struct net_http_conn *conn, struct evhttp_request *ev)
 	snprintf(request->public.peer, sizeof(request->public.peer), "%s", conn->peer);
 	conn->request = request;
 	http->busy++;
+	net_http_conn_wait(conn);
 	loop_timer_set(conn->deadline, -1);
 	if (!refuse(request))
 		http->fn(&request->public, http->arg);
@@ -267,12 +279,14 @@ on_request(struct evhttp_request *ev, void *arg)
 	int64_t start_us = clock_mono_us();
 	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(ev)));
 	bool was_fresh = net_http_conn_find(http, fd) == NULL && !list_empty(&http->fresh);
+	struct net_http_conn *conn;
 
 	if (was_fresh)
 		net_http_conn_tidy(-1, 0, http);
-	if (net_http_conn_find(http, fd) != NULL)
-		dispatch(net_http_conn_find(http, fd), ev);
-	else if (!was_fresh)
+	conn = net_http_conn_find(http, fd);
+	if (conn != NULL && !conn->is_turned_away)
+		dispatch(conn, ev);
+	else if (conn == NULL && !was_fresh)
 		evhttp_send_error(ev, HTTP_SERVUNAVAIL, NULL); /* see net_http_conn_new() */
 	loop_account(loop, start_us, "request");
 }
@@ -335,7 +349,8 @@ net_http_configure(struct net_http *http, const struct config *conf)
 {
 	http->conf = *conf;
 	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_SIDES; side++) {
-		evhttp_set_max_headers_size(side->ev, conf->front_header_bytes);
+		/* net/head.h comes first, and says which limit it is. */
+		evhttp_set_max_headers_size(side->ev, (ev_ssize_t)conf->front_header_bytes + HEADER_SLACK);
 		evhttp_set_max_body_size(side->ev, conf->front_body_bytes);
 		/* Only for what net_http_conn_new() could not take on; the deadlines of the others are shorter. */
 		evhttp_set_timeout(side->ev, conf->front_idle_s + conf->front_answer_s);

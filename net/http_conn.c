@@ -22,6 +22,9 @@ enum {
 	FRESH_MAX = 64,        /* accepted in one go; then those are counted before the next are accepted */
 	READ_SLACK = 65536,    /* read ahead of what the largest request needs */
 	ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
+	FREE_OCTETS = 16384,   /* that each connection may hold beside front.body_bytes_total: an ordinary request */
+	PIECE_OCTETS = 128,    /* what evhttp needs for a header field or a chunk, beside its octets */
+	TOLD_MS = 2000,        /* for a peer to read why it was turned away, and to go by itself */
 };
 
 /*
@@ -84,6 +87,165 @@ net_http_conn_watch_errors(struct evhttp_bound_socket *bound)
 	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
 }
 
+/* ---- what a request takes until it is answered ------------------------------------------------------------------- */
+
+static size_t
+counted(size_t held)
+{
+	return held > FREE_OCTETS ? held - FREE_OCTETS : 0;
+}
+
+/* Notes how much the connection holds now; false when all together hold too much. */
+static bool
+hold(struct net_http_conn *conn, size_t now)
+{
+	size_t before = counted(conn->held);
+
+	conn->held = now;
+	return before == counted(now) || net_limit_hold(conn->http->limit, before, counted(now)) ||
+	       counted(now) < before;
+}
+
+void
+net_http_conn_release(struct net_limit *limit, size_t held)
+{
+	if (counted(held) > 0)
+		(void)net_limit_hold(limit, counted(held), 0);
+}
+
+/* How far the bufferevent may read ahead of evhttp. */
+static void
+set_read_ahead(struct net_http_conn *conn, struct bufferevent *bev, bool for_request)
+{
+	const struct config *conf = &conn->http->conf;
+	size_t request = (size_t)conf->front_body_bytes + (size_t)conf->front_header_bytes;
+
+	bufferevent_setwatermark(bev, EV_READ, 0, (for_request ? request : 0) + READ_SLACK);
+}
+
+static void
+watch_head(struct net_http_conn *conn, struct evbuffer *in, size_t from)
+{
+	struct evbuffer_iovec piece;
+	struct evbuffer_ptr at;
+
+	while (conn->refused == 0 && !conn->head.is_over && from < evbuffer_get_length(in) &&
+	       evbuffer_ptr_set(in, &at, from, EVBUFFER_PTR_SET) == 0 && evbuffer_peek(in, -1, &at, &piece, 1) > 0) {
+		conn->refused = net_head_feed(&conn->head, (struct bytes){piece.iov_base, piece.iov_len},
+					      &conn->http->conf, &conn->refused_text);
+		from += piece.iov_len;
+	}
+}
+
+void
+net_http_conn_wait(struct net_http_conn *conn)
+{
+	set_read_ahead(conn, evhttp_connection_get_bufferevent(conn->ev), false);
+}
+
+void
+net_http_conn_next(struct net_http_conn *conn)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(conn->ev);
+	struct evbuffer *in = bufferevent_get_input(bev);
+
+	memset(&conn->head, 0, sizeof(conn->head));
+	conn->refused = 0;
+	(void)hold(conn, evbuffer_get_length(in));
+	watch_head(conn, in, 0);
+	set_read_ahead(conn, bev, true);
+}
+
+/* ---- peers that are turned away before their request is complete -------------------------------------------------- */
+
+static void
+on_leftover(struct bufferevent *bev, void *arg)
+{
+	struct evbuffer *in = bufferevent_get_input(bev);
+
+	evbuffer_drain(in, evbuffer_get_length(in));
+}
+
+static void
+on_told(struct bufferevent *bev, void *arg)
+{
+	struct net_http_conn *conn = arg;
+
+	loop_timer_set(conn->deadline, TOLD_MS);
+}
+
+static void
+on_left(struct bufferevent *bev, short what, void *arg)
+{
+	struct net_http_conn *conn = arg;
+
+	evhttp_connection_free(conn->ev);
+}
+
+static const char *
+reason_of(int status)
+{
+	switch (status) {
+	case 414:
+		return "URI Too Long";
+	case 431:
+		return "Request Header Fields Too Large";
+	case HTTP_SERVUNAVAIL:
+		return "Service Unavailable";
+	default:
+		return "Bad Request";
+	}
+}
+
+/*
+ * Answers in evhttp's place, which waits for the rest of the request.  What still comes is thrown away instead of left
+ * unread, because closing then would take the answer away from the peer as well.
+ */
+static void
+turn_away(struct net_http_conn *conn)
+{
+	struct bufferevent *bev = evhttp_connection_get_bufferevent(conn->ev);
+
+	conn->is_turned_away = true;
+	log_event(HTTP_REFUSED, conn->peer, conn->refused, log_text(conn->refused_text));
+	bufferevent_setcb(bev, on_leftover, on_told, on_left, conn);
+	bufferevent_enable(bev, EV_READ | EV_WRITE);
+	loop_timer_set(conn->deadline, (int64_t)conn->http->conf.front_answer_s * 1000);
+	evbuffer_add_printf(bufferevent_get_output(bev),
+			    "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n%s"
+			    "Connection: close\r\n\r\n%s\n",
+			    conn->refused, reason_of(conn->refused), strlen(conn->refused_text) + 1,
+			    conn->refused == HTTP_SERVUNAVAIL ? "Retry-After: " NET_HTTP_RETRY_AFTER "\r\n" : "",
+			    conn->refused_text);
+}
+
+/* Sees all that arrives before evhttp does, and what evhttp takes. */
+static void
+on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct net_http_conn *conn = arg;
+	size_t held = conn->held + info->n_added;
+
+	if (conn->is_turned_away) {
+		(void)hold(conn, held > info->n_deleted ? held - info->n_deleted : 0);
+		return;
+	}
+	if (info->n_added == 0) {
+		(void)hold(conn, held + PIECE_OCTETS);
+		return;
+	}
+	if (!hold(conn, held) && conn->refused == 0) {
+		conn->refused = HTTP_SERVUNAVAIL;
+		conn->refused_text = "requests take all of front.body_bytes_total; try again";
+	}
+	/* What arrives behind a request that is being answered is looked at by net_http_conn_next(). */
+	if (conn->request != NULL || conn->sending != NULL)
+		return;
+	watch_head(conn, in, info->orig_size);
+	if (conn->refused != 0 && conn->ev != NULL)
+		turn_away(conn);
+}
+
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
 struct bufferevent *
@@ -103,11 +265,14 @@ net_http_conn_new(struct event_base *base, void *arg)
 		free(conn);
 		return NULL;
 	}
-	/* One that sends on while it should read its answer is not read without end. */
-	bufferevent_setwatermark(bev, EV_READ, 0,
-				 (size_t)(http->conf.front_body_bytes + http->conf.front_header_bytes) + READ_SLACK);
-	bufferevent_incref(bev);
 	conn->http = http;
+	if (evbuffer_add_cb(bufferevent_get_input(bev), on_input, conn) == NULL) {
+		bufferevent_free(bev);
+		free(conn);
+		return NULL;
+	}
+	set_read_ahead(conn, bev, true);
+	bufferevent_incref(bev);
 	conn->bev = bev;
 	conn->fd = -1;
 	conn->is_tls = side->is_tls;
@@ -141,14 +306,15 @@ on_output(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
 	char line[16] = "";
 	long status;
 
-	if (conn->request != NULL || conn->sending != NULL || info->orig_size != 0 ||
+	if (conn->request != NULL || conn->sending != NULL || conn->is_turned_away || info->orig_size != 0 ||
 	    evbuffer_copyout(out, line, sizeof(line) - 1) < (ev_ssize_t)status_at + 3)
 		return;
 	status = strtol(line + status_at, NULL, 10);
 	if (status >= HTTP_BADREQUEST) /* not 100 (Continue) */
 		log_event(HTTP_REFUSED, conn->peer, (int)status,
-			  log_text(status == HTTP_ENTITYTOOLARGE ? "the body is too long"
-								 : "no HTTP, or the header is too long"));
+			  log_text(status == HTTP_ENTITYTOOLARGE
+					   ? "the body is longer than front.body_bytes (maxAllowedContentLength)"
+					   : "no HTTP"));
 }
 
 /* The one way out of a connection that was counted: evhttp is about to free it. */
@@ -159,13 +325,17 @@ on_closed(struct evhttp_connection *ev, void *arg)
 	struct net_http *http = conn->http;
 
 	evbuffer_remove_cb(bufferevent_get_output(evhttp_connection_get_bufferevent(ev)), on_output, conn);
+	evbuffer_remove_cb(bufferevent_get_input(evhttp_connection_get_bufferevent(ev)), on_input, conn);
 	if (conn->is_tls)
 		net_tls_goodbye(evhttp_connection_get_bufferevent(ev));
 	net_limit_leave(http->limit, &conn->key);
 	http->by_fd[conn->fd] = NULL;
 	if (conn->request != NULL) {
 		conn->request->conn = NULL;
+		conn->request->held = conn->held;
 		http->busy--;
+	} else {
+		net_http_conn_release(http->limit, conn->held);
 	}
 	list_remove(&conn->link);
 	if (conn->sending == NULL) {
@@ -184,8 +354,9 @@ on_deadline(void *arg)
 {
 	struct net_http_conn *conn = arg;
 
-	log_event(CONNECTION_CLOSED, conn->peer,
-		  conn->sending != NULL ? "answer not read in time" : "no request in time");
+	if (!conn->is_turned_away)
+		log_event(CONNECTION_CLOSED, conn->peer,
+			  conn->sending != NULL ? "answer not read in time" : "no request in time");
 	evhttp_connection_free(conn->ev);
 }
 
@@ -233,6 +404,8 @@ conn_attach(struct net_http_conn *conn)
 		/* Without memory for it nothing but a log line is missing. */
 		(void)evbuffer_add_cb(bufferevent_get_output(bev), on_output, conn);
 	} else {
+		evbuffer_remove_cb(bufferevent_get_input(bev), on_input, conn);
+		net_http_conn_release(conn->http->limit, conn->held);
 		if (conn->ev != NULL)
 			evhttp_connection_free(conn->ev);
 		conn_free(conn);

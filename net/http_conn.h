@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 
 #include "board/base/list.h"
+#include "net/head.h"
 #include "net/http.h"
 
 struct bufferevent; /* libevent's */
@@ -28,6 +29,9 @@ struct evhttp_request;
 
 enum { NET_HTTP_LISTENERS_MAX = 16, NET_HTTP_SIDES = 2 };
 
+/* Seconds after which a request may fit that found no memory. */
+#define NET_HTTP_RETRY_AFTER "3"
+
 struct net_http_conn {
 	struct list link; /* in fresh, conns or graves */
 	struct net_http *http;
@@ -38,6 +42,11 @@ struct net_http_conn {
 	int fd;
 	bool is_tls;
 	char peer[64];
+	struct net_head head;           /* of the request that arrives */
+	int refused;                    /* HTTP status of a limit that it broke; 0 while it may go on */
+	const char *refused_text;       /* which limit; static storage */
+	bool is_turned_away;            /* it was told so, and nobody reads on */
+	size_t held;                    /* octets of memory for the request that arrives or is worked on */
 	struct net_http_work *request;  /* at the handler */
 	struct evhttp_request *sending; /* answered; ours to free unless evhttp says that it was sent */
 };
@@ -45,8 +54,10 @@ struct net_http_conn {
 /* Owned by us, not by evhttp (evhttp_request_own()), until it is sent. */
 struct net_http_work {
 	struct net_http_request public; /* first member */
-	struct net_http_conn *conn;     /* NULL when the peer is gone */
+	struct net_limit *limit;
+	struct net_http_conn *conn; /* NULL when the peer is gone */
 	struct evhttp_request *ev;
+	size_t held; /* when the peer is gone: what its connection held */
 };
 
 /* The hook cannot tell on which listener a connection came, so plain and TLS ones have an evhttp each. */
@@ -83,6 +94,15 @@ struct bufferevent *net_http_conn_new(struct event_base *base, void *side);
 
 /* The counted connection with this socket; NULL when there is none. */
 struct net_http_conn *net_http_conn_find(const struct net_http *http, int fd);
+
+/* The answer was sent: what follows in the connection is another request. */
+void net_http_conn_next(struct net_http_conn *conn);
+
+/* A request is being worked on: of those that follow only a little is read meanwhile. */
+void net_http_conn_wait(struct net_http_conn *conn);
+
+/* Gives back what a connection held whose peer was gone before its answer. */
+void net_http_conn_release(struct net_limit *limit, size_t held);
 
 /* Counts or closes what was accepted, buries what has ended; the callback of http->tidy. */
 void net_http_conn_tidy(int fd, short what, void *http);

@@ -21,6 +21,8 @@ struct net_limit {
 	unsigned total_max;
 	unsigned address_max;
 	unsigned total;
+	size_t octets_max;
+	size_t octets;
 	uint64_t seed; /* peers choose their addresses, so they must not know the buckets */
 	struct entry *buckets[BUCKETS];
 };
@@ -37,6 +39,7 @@ net_limit_new(unsigned total, unsigned per_address, struct net_limit **ret_limit
 	pthread_mutex_init(&limit->lock, NULL);
 	limit->total_max = total;
 	limit->address_max = per_address;
+	limit->octets_max = SIZE_MAX;
 	*ret_limit = limit;
 	return 0;
 }
@@ -65,6 +68,38 @@ net_limit_set(struct net_limit *limit, unsigned total, unsigned per_address)
 	limit->total_max = total;
 	limit->address_max = per_address;
 	pthread_mutex_unlock(&limit->lock);
+}
+
+void
+net_limit_set_octets(struct net_limit *limit, size_t max)
+{
+	pthread_mutex_lock(&limit->lock);
+	limit->octets_max = max;
+	pthread_mutex_unlock(&limit->lock);
+}
+
+bool
+net_limit_hold(struct net_limit *limit, size_t before, size_t now)
+{
+	bool fits;
+
+	pthread_mutex_lock(&limit->lock);
+	BUG_ON(limit->octets < before);
+	limit->octets = limit->octets - before + now;
+	fits = limit->octets <= limit->octets_max;
+	pthread_mutex_unlock(&limit->lock);
+	return fits;
+}
+
+size_t
+net_limit_octets(struct net_limit *limit)
+{
+	size_t octets;
+
+	pthread_mutex_lock(&limit->lock);
+	octets = limit->octets;
+	pthread_mutex_unlock(&limit->lock);
+	return octets;
 }
 
 static bool

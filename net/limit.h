@@ -1,5 +1,5 @@
 /*
- * net/limit - how many connections are open, in all and of one address
+ * net/limit - how many connections are open, in all and of one address, and how many octets they hold
  *
  * The listeners of all loops share their ports (SO_REUSEPORT), so the kernel spreads one peer's connections over the
  * loops as it likes.  Counting per loop would make the limits that the operator set inexact, so all loops count here.
@@ -12,6 +12,7 @@
 #ifndef NET_LIMIT_H
 #define NET_LIMIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "board/base/err.h"
@@ -38,6 +39,18 @@ struct net_limit_key net_limit_key(const struct sockaddr *address);
 
 /* Writes the address without its port; IPv4 mapped into IPv6 as IPv4.  Other families as "local".  Returns out. */
 char *net_limit_text(const struct sockaddr *address, char *out, size_t size);
+
+/* The most octets that all connections together may hold; from now on. */
+void net_limit_set_octets(struct net_limit *limit, size_t max);
+
+/*
+ * Counts octets that a connection holds more than before (or less, when now is less).  They are counted in any case;
+ * false tells that there are too many now.
+ */
+bool net_limit_hold(struct net_limit *limit, size_t before, size_t now);
+
+/* Octets that are counted now. */
+size_t net_limit_octets(struct net_limit *limit);
 
 /*
  * Counts one connection more.  Fails without counting: ERR_BUSY when there are too many in all, ERR_LIMIT when there

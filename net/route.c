@@ -11,6 +11,8 @@
 
 enum { CAPS_MAX = 1024, HTML_MAX = 16384, RETRY_START_S = 3 };
 
+#define TOO_LONG "the message is longer than scep.message_bytes"
+
 struct place {
 	const char *path;
 	bool is_exact; /* the path with what SCEP clients append to it (facts C11, C12); else also all below it */
@@ -136,9 +138,14 @@ serve_operation(const struct net_route *route, struct net_http_request *request,
 	AUTO_BUF store;
 	int rc;
 
-	buf_init(&store, (size_t)route->conf->front_body_bytes);
+	buf_init(&store, (size_t)route->conf->scep_message_bytes);
 	if (request->method == NET_HTTP_HEAD) {
 		answer_method(request, "GET, POST");
+		return;
+	}
+	if (request->body.len > (size_t)route->conf->scep_message_bytes) {
+		log_event(HTTP_REFUSED, request->peer, 413, TOO_LONG);
+		net_http_answer_text(request, 413, TOO_LONG);
 		return;
 	}
 	if (request->method == NET_HTTP_POST) {

@@ -41,8 +41,12 @@ net_rule_check(const struct net_rule_request *request, const struct config *conf
 		*ret_text = "a HEAD request has no body";
 		return 400;
 	}
-	if (target.len > (size_t)conf->front_url_bytes || query_len > (size_t)conf->front_query_bytes) {
-		*ret_text = "the URL is too long";
+	if (target.len > (size_t)conf->front_url_bytes) {
+		*ret_text = "the URL is longer than front.url_bytes (maxUrl)";
+		return 414;
+	}
+	if (query_len > (size_t)conf->front_query_bytes) {
+		*ret_text = "the query is longer than front.query_bytes (maxQueryString)";
 		return 414;
 	}
 	return 0;

@@ -44,7 +44,7 @@ static int
 make_all(FILE *challenges, X509 *ra, FILE *out)
 {
 	struct scepmsg_client pool[POOL];
-	char line[200];
+	char line[65536];
 	unsigned long number = 0;
 
 	for (size_t i = 0; i < POOL; i++)

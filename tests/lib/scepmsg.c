@@ -223,7 +223,7 @@ static int
 csr_challenge(X509_REQ *req, const struct scepmsg_csr *csr)
 {
 	int type = csr->challenge_type != 0 ? csr->challenge_type : V_ASN1_PRINTABLESTRING;
-	unsigned char text[2048];
+	unsigned char text[65536]; /* a challenge may fill a URL */
 	int len;
 
 	if (csr->challenge == NULL)

@@ -244,7 +244,7 @@ TEST(the_table_allows_what_msg_def_says_and_nothing_else)
 	}
 	CHECK_INT(msg_limit(MSG_NONE), 0);
 	CHECK_INT(msg_limit(MSG_TYPE_COUNT), 0);
-	CHECK_INT(msg_limit(MSG_SECRET), 1024);
+	CHECK_INT(msg_limit(MSG_SECRET), 65536);
 }
 
 TEST(keys_and_algorithms_have_names)

@@ -86,6 +86,7 @@ tear_down(void **state)
 	loop_run_once(w.loop, 0);
 	loop_free(w.loop);
 	CHECK_INT(net_limit_total(w.limit), 0);
+	CHECK_INT(net_limit_octets(w.limit), 0);
 	net_limit_free(w.limit);
 	return 0;
 }
@@ -237,14 +238,127 @@ TEST(urls_and_queries_that_are_too_long_get_414)
 	CHECK_INT(ask(text, out), 200);
 }
 
-TEST(headers_that_are_too_long_get_400)
+TEST(headers_that_are_too_long_get_431)
 {
 	char text[3000];
 	char out[ANSWER_MAX];
 
 	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\nX: %02000d\r\n\r\n", 0);
-	CHECK_INT(ask(text, out), 400);
+	CHECK_INT(ask(text, out), 431);
+	CHECK(strstr(out, "(MaxRequestBytes)") != NULL);
+	CHECK_INT(ask("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n 2\r\n\r\n", out), 400);
+	w.conf.front_field_bytes = 500;
+	reconfigure();
+	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\nX: %0498d\r\n\r\n", 0);
+	CHECK_INT(ask(text, out), 431);
+	CHECK(strstr(out, "(MaxFieldLength)") != NULL);
 	CHECK_INT(w.seen, 0);
+	snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: a\r\nX: %0497d\r\n\r\n", 0);
+	CHECK_INT(ask(text, out), 200);
+}
+
+TEST(limits_hold_for_the_next_request_of_a_connection_too)
+{
+	char text[3000];
+	char out[ANSWER_MAX];
+	int fd = dial();
+
+	say(fd, "GET /one HTTP/1.1\r\nHost: a\r\n\r\n");
+	CHECK(hear(fd, out, false) > 0);
+	CHECK(strncmp(out, "HTTP/1.1 200 ", 13) == 0);
+	snprintf(text, sizeof(text), "GET /two HTTP/1.1\r\nX: %02000d\r\n\r\n", 0);
+	say(fd, text);
+	CHECK(hear(fd, out, false) > 0);
+	CHECK(strncmp(out, "HTTP/1.1 431 Request Header Fields Too Large\r\n", 46) == 0);
+	CHECK(strstr(out, "\r\nConnection: close\r\n") != NULL);
+	close(fd);
+	snprintf(text, sizeof(text), "GET /one HTTP/1.1\r\nHost: a\r\n\r\nGET /two HTTP/1.1\r\nX: %02000d\r\n\r\n", 0);
+	fd = dial();
+	say(fd, text);
+	CHECK(hear(fd, out, false) > 0);
+	CHECK(strncmp(out, "HTTP/1.1 200 ", 13) == 0);
+	CHECK(hear(fd, out, false) > 0);
+	CHECK(strncmp(out, "HTTP/1.1 431 ", 13) == 0);
+	CHECK_INT(w.seen, 2);
+	close(fd);
+}
+
+/* Until connections hold so much. */
+static void
+await_octets(size_t least, size_t most)
+{
+	int64_t end = clock_mono_ms() + PATIENCE_MS;
+
+	while ((net_limit_octets(w.limit) < least || net_limit_octets(w.limit) > most) && clock_mono_ms() < end)
+		loop_run_once(w.loop, 5);
+	CHECK(net_limit_octets(w.limit) >= least && net_limit_octets(w.limit) <= most);
+}
+
+TEST(large_bodies_share_a_bound_and_small_ones_are_always_let_in)
+{
+	static char text[70000];
+	char out[ANSWER_MAX];
+	int first = dial();
+	int second = dial();
+
+	w.conf.front_body_bytes = 100000;
+	reconfigure();
+	net_limit_set_octets(w.limit, 60000);
+	snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nContent-Length: 90000\r\n\r\n%060000d", 0);
+	say(first, text);
+	await_octets(40000, 60000);
+	say(second, text);
+	CHECK(hear(second, out, false) > 0);
+	CHECK(strncmp(out, "HTTP/1.1 503 Service Unavailable\r\n", 34) == 0);
+	CHECK(strstr(out, "\r\nRetry-After: 3\r\n") != NULL);
+	CHECK(strstr(out, "front.body_bytes_total") != NULL);
+	await_octets(40000, 60000);
+	/* What was turned away may say what it likes. */
+	say(second, text);
+	loop_run_once(w.loop, 5);
+	await_octets(40000, 60000);
+	snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nContent-Length: 5000\r\n\r\n%05000d", 0);
+	CHECK_INT(ask(text, out), 200);
+	close(first);
+	await_octets(0, 0);
+	snprintf(text, sizeof(text), "POST / HTTP/1.1\r\nContent-Length: 60000\r\n\r\n%060000d", 0);
+	CHECK_INT(ask(text, out), 200);
+	close(second);
+}
+
+TEST(many_small_fields_count_for_what_they_cost)
+{
+	static char text[40000];
+	char out[ANSWER_MAX];
+
+	w.conf.front_header_bytes = 100000;
+	reconfigure();
+	net_limit_set_octets(w.limit, 60000);
+	strcpy(text, "GET / HTTP/1.1\r\n");
+	for (size_t at = strlen(text); at < sizeof(text) - 10; at += 5)
+		strcpy(text + at, "a:b\r\n");
+	CHECK_INT(ask(text, out), 503);
+	CHECK_INT(w.seen, 0);
+}
+
+TEST(what_a_peer_sent_that_went_away_is_held_until_it_is_answered)
+{
+	static char text[40000];
+	int fd = dial();
+
+	w.conf.front_body_bytes = 100000;
+	reconfigure();
+	snprintf(text, sizeof(text), "POST /later HTTP/1.1\r\nContent-Length: 30000\r\n\r\n%030000d", 0);
+	say(fd, text);
+	await_kept(1);
+	close(fd);
+	/* evhttp sees that the peer is gone when it writes, or with the connections at the end. */
+	CHECK(net_limit_octets(w.limit) > 10000);
+	net_http_free(TAKE(w.http));
+	CHECK(net_limit_octets(w.limit) > 10000);
+	net_http_answer_text(w.kept[0], 200, "too late");
+	w.kept_count = 0;
+	CHECK_INT(net_limit_octets(w.limit), 0);
 }
 
 TEST(bodies_that_are_too_long_get_413)
@@ -576,7 +690,11 @@ TEST(a_request_may_be_answered_after_the_end)
 #define WITH(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 TEST_MAIN(WITH(other_methods_get_405), WITH(urls_and_queries_that_are_too_long_get_414),
-	  WITH(headers_that_are_too_long_get_400), WITH(bodies_that_are_too_long_get_413),
+	  WITH(headers_that_are_too_long_get_431), WITH(bodies_that_are_too_long_get_413),
+	  WITH(limits_hold_for_the_next_request_of_a_connection_too), WITH(bodies_that_are_too_long_get_413),
+	  WITH(large_bodies_share_a_bound_and_small_ones_are_always_let_in), WITH(bodies_that_are_too_long_get_413),
+	  WITH(many_small_fields_count_for_what_they_cost), WITH(bodies_that_are_too_long_get_413),
+	  WITH(what_a_peer_sent_that_went_away_is_held_until_it_is_answered), WITH(bodies_that_are_too_long_get_413),
 	  WITH(what_is_not_http_gets_400_or_nothing), WITH(head_with_a_body_is_refused_and_ends_the_connection),
 	  WITH(a_handler_sees_method_target_body_and_peer), WITH(head_gets_the_fields_and_no_body),
 	  WITH(http_1_0_without_host_is_served_and_closed), WITH(a_connection_carries_many_requests_also_pipelined),
