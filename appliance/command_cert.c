@@ -287,7 +287,7 @@ on_change_published(int code, const struct err *e, void *arg)
 	session->own = NULL;
 	if (code == 0)
 		app_session_print(session, "%s; CRL %lld says so.\n", change->done,
-				  (long long)session->authority->publish.number);
+				  (long long)session->authority->publish.last);
 	else
 		app_session_print(session, "%s; no CRL can be made now (%s), it follows by itself.\n", change->done,
 				  err_name(code));
@@ -323,7 +323,7 @@ on_changed(struct app_store_request *request, void *arg)
 	session->wait.arg = session;
 	/* It may have been one of our own. */
 	app_internal_check(a);
-	app_publish_make(a, &session->wait);
+	app_publish_revoked(a, &session->wait);
 }
 
 /* What is changed was looked up first: the CA itself cannot be put on its own list. */
@@ -429,32 +429,41 @@ app_command_certificate_revoke(struct app_session *session)
 	change_state(session, &revoking);
 }
 
+static void
+print_crl(struct app_session *session, const struct app_delta *crl, bool pem)
+{
+	char when[24];
+
+	if (pem) {
+		print_pem(session, "X509 CRL", crl->crl);
+		app_session_end(session, APP_EXIT_OK);
+		return;
+	}
+	app_session_print(session, "CRL number    %lld\n", (long long)crl->number);
+	if (crl->base != 0)
+		app_session_print(session, "Adds to       %lld\n", (long long)crl->base);
+	app_session_print(session, "Entries       %lld\n", (long long)crl->entries);
+	app_session_print(session, "This update   %s\n", clock_text(crl->this_update, when, sizeof(when)));
+	app_session_print(session, "Next update   %s\n", clock_text(crl->next_update, when, sizeof(when)));
+	app_session_print(session, "Size          %zu bytes\n", crl->crl.len);
+	app_session_end(session, APP_EXIT_OK);
+}
+
 void
 app_command_crl_show(struct app_session *session)
 {
 	const struct app_publish *p = &session->authority->publish;
-	char when[24];
+	struct app_delta shown = {p->crl, p->number, 0, p->this_update, p->next_update, p->entries};
 
-	if (p->crl.len == 0) {
-		app_session_fail(session, APP_EXIT_FAILED, "There is no CRL yet; \"chancery status\" says why.");
-		return;
-	}
-	if (session->given[0] && p->crl.len > PEM_MAX) {
-		app_session_fail(session, APP_EXIT_FAILED, "The CRL has %zu bytes; fetch it by HTTP, path /crl.",
-				 p->crl.len);
-		return;
-	}
-	if (session->given[0]) {
-		print_pem(session, "X509 CRL", p->crl);
-		app_session_end(session, APP_EXIT_OK);
-		return;
-	}
-	app_session_print(session, "CRL number    %lld\n", (long long)p->number);
-	app_session_print(session, "Entries       %lld\n", (long long)p->entries);
-	app_session_print(session, "This update   %s\n", clock_text(p->this_update, when, sizeof(when)));
-	app_session_print(session, "Next update   %s\n", clock_text(p->next_update, when, sizeof(when)));
-	app_session_print(session, "Size          %zu bytes\n", p->crl.len);
-	app_session_end(session, APP_EXIT_OK);
+	if (session->given[1])
+		shown = p->delta;
+	if (shown.crl.len == 0)
+		app_session_fail(session, APP_EXIT_FAILED, "There is no such CRL yet; \"chancery status\" says why.");
+	else if (session->given[0] && shown.crl.len > PEM_MAX)
+		app_session_fail(session, APP_EXIT_FAILED, "The CRL has %zu bytes; fetch it by HTTP, path /%s.",
+				 shown.crl.len, session->given[1] ? "delta.crl" : "crl");
+	else
+		print_crl(session, &shown, session->given[0]);
 }
 
 static void

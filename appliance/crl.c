@@ -1,13 +1,15 @@
 #include "appliance/crl.h"
 
+#include <string.h>
+
 #include "board/base/der.h"
 #include "board/base/oid.h"
 
 void
 app_crl_init(struct app_crl *crl)
 {
+	memset(crl, 0, sizeof(*crl));
 	buf_init(&crl->entries, APP_CRL_LIMIT);
-	crl->count = 0;
 }
 
 void
@@ -17,11 +19,13 @@ app_crl_fini(struct app_crl *crl)
 	crl->count = 0;
 }
 
-/* RFC 5280 5.3.1: the values that are for complete CRLs; 7 is unused, 8 is for delta CRLs. */
+enum { REMOVE_FROM_CRL = 8, URI_TAG = 6 };
+
+/* RFC 5280 5.3.1: unspecified is not written; 7 is unused, and nothing is revoked with 8. */
 static bool
 is_worth_saying(int reason)
 {
-	return reason > APP_REASON_UNSPECIFIED && reason <= 10 && reason != 7 && reason != 8;
+	return reason > APP_REASON_UNSPECIFIED && reason <= 10 && reason != 7 && reason != REMOVE_FROM_CRL;
 }
 
 static void
@@ -55,14 +59,16 @@ app_crl_add(const struct app_revoked *entry, void *arg)
 {
 	struct app_crl *crl = arg;
 	struct buf *b = &crl->entries;
+	bool is_revoked = entry->revoked != 0;
+	bool says_why = !is_revoked || is_worth_saying(entry->reason);
 	size_t whole = der_open(b, DER_SEQUENCE), list;
 
 	der_put_unsigned(b, (struct bytes){entry->serial, APP_SERIAL_SIZE});
-	der_put_time(b, entry->revoked);
-	if (is_worth_saying(entry->reason) || entry->invalidity != 0) {
+	der_put_time(b, is_revoked ? entry->revoked : crl->made);
+	if (says_why || entry->invalidity != 0) {
 		list = der_open(b, DER_SEQUENCE);
-		if (is_worth_saying(entry->reason))
-			reason_put(b, entry->reason);
+		if (says_why)
+			reason_put(b, is_revoked ? entry->reason : REMOVE_FROM_CRL);
 		if (entry->invalidity != 0)
 			invalidity_put(b, entry->invalidity);
 		der_close(b, list);
@@ -71,13 +77,11 @@ app_crl_add(const struct app_revoked *entry, void *arg)
 	crl->count++;
 }
 
-/* RFC 5280 5.2.1 and 5.2.3: both are in every CRL. */
+/* RFC 5280 5.2.1 */
 static void
-extensions_put(struct buf *b, struct bytes key_id, int64_t number)
+authority_put(struct buf *b, struct bytes key_id)
 {
-	size_t list = der_open(b, DER_SEQUENCE), extension = der_open(b, DER_SEQUENCE), value, inside;
-	uint8_t octets[8];
-	int i;
+	size_t extension = der_open(b, DER_SEQUENCE), value, inside;
 
 	der_put_oid(b, OID_AUTHORITY_KEY_ID);
 	value = der_open(b, DER_OCTET_STRING);
@@ -86,15 +90,49 @@ extensions_put(struct buf *b, struct bytes key_id, int64_t number)
 	der_close(b, inside);
 	der_close(b, value);
 	der_close(b, extension);
+}
 
-	for (i = 0; i < 8; i++)
+/* CRLNumber and BaseCRLNumber; without the latter a reader would take a delta for a full CRL, so it is critical. */
+static void
+number_put(struct buf *b, struct bytes oid, bool critical, int64_t number)
+{
+	size_t extension = der_open(b, DER_SEQUENCE), value;
+	uint8_t octets[8];
+
+	for (int i = 0; i < 8; i++)
 		octets[i] = (uint8_t)((uint64_t)number >> (56 - 8 * i));
-	extension = der_open(b, DER_SEQUENCE);
-	der_put_oid(b, OID_CRL_NUMBER);
+	der_put_oid(b, oid);
+	if (critical)
+		der_put_true(b);
 	value = der_open(b, DER_OCTET_STRING);
 	der_put_unsigned(b, (struct bytes){octets, sizeof(octets)});
 	der_close(b, value);
 	der_close(b, extension);
+}
+
+/* RFC 5280 5.2.6 */
+static void
+freshest_put(struct buf *b, const char *url)
+{
+	size_t extension = der_open(b, DER_SEQUENCE), value;
+
+	der_put_oid(b, OID_FRESHEST_CRL);
+	value = der_open(b, DER_OCTET_STRING);
+	app_crl_points_put(b, url);
+	der_close(b, value);
+	der_close(b, extension);
+}
+
+void
+app_crl_points_put(struct buf *b, const char *url)
+{
+	size_t list = der_open(b, DER_SEQUENCE), point = der_open(b, DER_SEQUENCE);
+	size_t name = der_open(b, DER_CONTEXT_CONSTRUCTED(0)), full = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+
+	der_put(b, DER_CONTEXT(URI_TAG), bytes_of_text(url));
+	der_close(b, full);
+	der_close(b, name);
+	der_close(b, point);
 	der_close(b, list);
 }
 
@@ -102,11 +140,11 @@ int
 app_crl_build(const struct app_issuer *issuer, const struct app_crl *crl, int64_t number, int64_t this_update,
 	      int64_t next_update, struct buf *out)
 {
-	size_t whole, extensions;
+	size_t whole, extensions, list;
 
 	if (buf_status(&crl->entries) != 0)
 		return buf_status(&crl->entries);
-	if (number < 0)
+	if (number < 0 || crl->base < 0 || (crl->base != 0 && crl->base >= number))
 		return ERR_LIMIT;
 	whole = der_open(out, DER_SEQUENCE);
 	der_put_int(out, 1); /* v2 */
@@ -117,8 +155,38 @@ app_crl_build(const struct app_issuer *issuer, const struct app_crl *crl, int64_
 	if (crl->count > 0)
 		der_put(out, DER_SEQUENCE, buf_bytes(&crl->entries));
 	extensions = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
-	extensions_put(out, issuer->key_id, number);
+	list = der_open(out, DER_SEQUENCE);
+	authority_put(out, issuer->key_id);
+	number_put(out, OID_CRL_NUMBER, false, number);
+	if (crl->base != 0)
+		number_put(out, OID_DELTA_CRL_INDICATOR, true, crl->base);
+	else if (crl->delta_url != NULL && crl->delta_url[0] != '\0')
+		freshest_put(out, crl->delta_url);
+	der_close(out, list);
 	der_close(out, extensions);
 	der_close(out, whole);
 	return buf_status(out);
+}
+
+int64_t
+app_crl_entries(struct bytes crl)
+{
+	struct view outer, tbs, list;
+	struct der element;
+	int64_t count = 0;
+
+	if (der_whole(crl, DER_SEQUENCE, &outer) != 0 || der_expect(&outer, DER_SEQUENCE, &element) != 0)
+		return 0;
+	tbs = view_of(element.content);
+	/* version, signature, issuer, thisUpdate, nextUpdate; then revokedCertificates if there are any */
+	for (int i = 0; i < 5; i++) {
+		if (der_next(&tbs, &element) != 0)
+			return 0;
+	}
+	if (!der_peek(&tbs, DER_SEQUENCE) || der_next(&tbs, &element) != 0)
+		return 0;
+	list = view_of(element.content);
+	while (list.left > 0 && der_next(&list, &element) == 0)
+		count++;
+	return count;
 }

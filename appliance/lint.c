@@ -349,6 +349,7 @@ static const struct rule rules[] = {
 	{OID_EXT_KEY_USAGE, OPTIONAL, false, ext_key_usage_check, NULL, "extKeyUsage critical (RFC 5280 4.2.1.12)"},
 	{OID_CRL_DISTRIBUTION_POINTS, OPTIONAL, false, crl_points_check, NULL,
 	 "cRLDistributionPoints critical (RFC 5280 4.2.1.13)"},
+	{OID_FRESHEST_CRL, OPTIONAL, false, crl_points_check, NULL, "freshestCRL critical (RFC 5280 4.2.1.15)"},
 	{OID_AUTHORITY_INFO_ACCESS, OPTIONAL, false, authority_info_check, NULL,
 	 "authorityInfoAccess critical (RFC 5280 4.2.2.1)"},
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/crl.h"
 #include "appliance/profile_impl.h"
 #include "appliance/rdn.h"
 #include "board/base/der.h"
@@ -241,19 +242,13 @@ key_usage_put(struct buf *b, unsigned bits)
 	extension_close(b, marks);
 }
 
-/* RFC 5280 4.2.1.13: one distribution point, fullName, a URI. */
+/* cRLDistributionPoints and freshestCRL (RFC 5280 4.2.1.13, 4.2.1.15). */
 static void
-crl_url_put(struct buf *b, const char *url)
+crl_url_put(struct buf *b, struct bytes oid, const char *url)
 {
-	struct extension_marks marks = extension_open(b, OID_CRL_DISTRIBUTION_POINTS, false);
-	size_t list = der_open(b, DER_SEQUENCE), point = der_open(b, DER_SEQUENCE);
-	size_t name = der_open(b, DER_CONTEXT_CONSTRUCTED(0)), full = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+	struct extension_marks marks = extension_open(b, oid, false);
 
-	der_put(b, DER_CONTEXT(URL_TAG), bytes_of_text(url));
-	der_close(b, full);
-	der_close(b, name);
-	der_close(b, point);
-	der_close(b, list);
+	app_crl_points_put(b, url);
 	extension_close(b, marks);
 }
 
@@ -289,7 +284,9 @@ extensions_put(struct buf *b, const struct config *conf, unsigned key_usage, str
 		extension_close(b, marks);
 	}
 	if (conf->ca_crl_url[0] != '\0')
-		crl_url_put(b, conf->ca_crl_url);
+		crl_url_put(b, OID_CRL_DISTRIBUTION_POINTS, conf->ca_crl_url);
+	if (conf->ca_delta_url[0] != '\0')
+		crl_url_put(b, OID_FRESHEST_CRL, conf->ca_delta_url);
 	if (conf->ca_ca_url[0] != '\0')
 		ca_url_put(b, conf->ca_ca_url);
 }
@@ -305,6 +302,8 @@ profile_encode(struct app_profile *profile, const struct config *conf, unsigned 
 
 	if (conf->ca_crl_url[0] != '\0')
 		rc = url_check("ca.crl_url", conf->ca_crl_url, e);
+	if (rc == 0 && conf->ca_delta_url[0] != '\0')
+		rc = url_check("ca.delta_url", conf->ca_delta_url, e);
 	if (rc == 0 && conf->ca_ca_url[0] != '\0')
 		rc = url_check("ca.ca_url", conf->ca_ca_url, e);
 	if (rc != 0)

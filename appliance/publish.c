@@ -5,7 +5,6 @@
 
 #include "appliance/state.h"
 #include "board/base/clock.h"
-#include "board/base/der.h"
 #include "board/base/log.h"
 
 enum { TICK_MS = 60 * 1000, RETRY_MIN_MS = 5 * 1000, RETRY_MAX_MS = 300 * 1000, SIGN_MS = 60 * 1000 };
@@ -16,6 +15,8 @@ enum { CRL_BYTES = 63 * 1024 * 1024 };
 /* One CRL under way. */
 struct app_publish_job {
 	struct app_authority *authority;
+	bool delta;
+	int64_t changes;
 	struct app_crl crl;
 	struct buf tbs;
 	struct buf der;
@@ -58,24 +59,51 @@ due(const struct app_authority *a, int64_t now)
 	       p->this_update > now + HOUR_S;
 }
 
+/* After half of the old one's life: a delta CRL that ends unnoticed hides revocations. */
+static bool
+delta_due(const struct app_authority *a, int64_t now)
+{
+	const struct app_delta *d = &a->publish.delta;
+
+	if (a->conf->ca_delta_hours == 0)
+		return false;
+	return d->crl.len == 0 || now >= d->this_update + (d->next_update - d->this_update) / 2 ||
+	       d->this_update > now + HOUR_S;
+}
+
 static void
-send_crl(struct app_front *front)
+send_crl(struct app_front *front, bool delta)
 {
 	const struct app_publish *p = &front->authority->publish;
 	struct msg_crl m = {.crl = p->crl, .this_update = p->this_update, .next_update = p->next_update};
-	int status = msg_crl_send(front->ipc, 0, &m);
+	int status;
 
+	if (delta)
+		m = (struct msg_crl){.delta = 1,
+				     .crl = p->delta.crl,
+				     .this_update = p->delta.this_update,
+				     .next_update = p->delta.next_update};
+	status = msg_crl_send(front->ipc, 0, &m);
 	if (status != 0)
 		log_event(FAILURE, "sending the CRL to the front", err_name(status), 0U, log_text(""));
 }
 
 static void
-broadcast_crl(struct app_authority *a)
+broadcast_crl(struct app_authority *a, bool delta)
 {
 	struct list *pos, *tmp;
 
 	list_each (pos, tmp, &a->links.fronts)
-		send_crl(list_entry(pos, struct app_front, link));
+		send_crl(list_entry(pos, struct app_front, link), delta);
+}
+
+/* Delta CRLs are not made any more: nobody shall go on reading the last one. */
+static void
+drop_delta(struct app_authority *a)
+{
+	free((void *)a->publish.delta.crl.data);
+	a->publish.delta = (struct app_delta){0};
+	broadcast_crl(a, true);
 }
 
 static void
@@ -107,7 +135,9 @@ app_publish_greet(struct app_front *front)
 	if (app_internal_identity(front->authority, &m))
 		send_identity(front, &m);
 	if (front->authority->publish.crl.len > 0)
-		send_crl(front);
+		send_crl(front, false);
+	if (front->authority->publish.delta.crl.len > 0)
+		send_crl(front, true);
 }
 
 /* Moves all of from behind those of to. */
@@ -161,8 +191,11 @@ finish(struct app_publish_job *job, int code, const struct err *e)
 	list_init(&waits);
 	move_waits(&p->now, &waits);
 	if (code != 0) {
+		p->want_full = p->want_full || !job->delta;
 		failed(a, code, e);
 	} else {
+		/* A delta CRL adds to the newest full one. */
+		p->again = p->again || (!job->delta && a->conf->ca_delta_hours > 0);
 		p->retry_ms = 0;
 		loop_timer_set(p->timer, TICK_MS);
 	}
@@ -186,9 +219,17 @@ adopt(struct app_publish_job *job)
 	size_t len = 0;
 	uint8_t *der = buf_take(&job->der, &len);
 
+	p->last = job->number;
+	if (job->delta) {
+		free((void *)p->delta.crl.data);
+		p->delta = (struct app_delta){{der, len},       job->number,      job->crl.base,
+					      job->this_update, job->next_update, (int64_t)job->crl.count};
+		return;
+	}
 	free((void *)p->crl.data);
 	p->crl = (struct bytes){der, len};
 	p->number = job->number;
+	p->changes = job->changes;
 	p->this_update = job->this_update;
 	p->next_update = job->next_update;
 	p->entries = (int64_t)job->crl.count;
@@ -207,9 +248,9 @@ on_put(struct app_store_request *request, void *arg)
 	request->der = (struct bytes){NULL, 0};
 	if (code == 0) {
 		adopt(job);
-		log_event(CRL_PUBLISHED, (long long)job->number, (unsigned long long)job->crl.count,
-			  (long long)job->next_update);
-		broadcast_crl(a);
+		log_event(CRL_PUBLISHED, (long long)job->number, (long long)job->crl.base,
+			  (unsigned long long)job->crl.count, (long long)job->next_update);
+		broadcast_crl(a, job->delta);
 		finish(job, 0, &e);
 		return;
 	}
@@ -245,6 +286,8 @@ on_signed(int code, const struct ipc_message *message, void *arg)
 	request->arg = job;
 	request->now = clock_wall();
 	request->number = job->number;
+	request->base = job->crl.base;
+	request->changes = job->changes;
 	request->this_update = job->this_update;
 	request->next_update = job->next_update;
 	request->der = buf_bytes(&job->der);
@@ -266,6 +309,7 @@ on_revoked(struct app_store_request *request, void *arg)
 	struct err e = request->e;
 	int status = request->code;
 
+	job->changes = request->changes;
 	app_store_request_fini(request);
 	if (status == 0)
 		status = app_crl_build(&a->issuer, &job->crl, job->number, job->this_update, job->next_update,
@@ -315,10 +359,31 @@ job_new(struct app_authority *a)
 	app_crl_init(&job->crl);
 	buf_init(&job->tbs, CRL_BYTES);
 	buf_init(&job->der, CRL_BYTES);
-	job->number = a->publish.number + 1;
+	job->number = a->publish.last + 1;
 	job->this_update = next_time(&a->publish, clock_wall());
-	job->next_update = job->this_update + (int64_t)a->conf->ca_crl_hours * HOUR_S;
+	job->crl.made = job->this_update;
 	return job;
+}
+
+/* What the store shall read for the job, and how long the CRL lives. */
+static void
+ask_for(struct app_publish_job *job, bool delta)
+{
+	const struct app_authority *a = job->authority;
+
+	job->delta = delta;
+	job->next_update =
+		job->this_update + (int64_t)(delta ? a->conf->ca_delta_hours : a->conf->ca_crl_hours) * HOUR_S;
+	job->crl.base = delta ? a->publish.number : 0;
+	job->crl.delta_url = a->conf->ca_delta_url;
+	job->request.op = delta ? APP_STORE_CHANGED : APP_STORE_REVOKED;
+	job->request.done = on_revoked;
+	job->request.arg = job;
+	job->request.now = job->this_update;
+	job->request.changes = a->publish.changes;
+	job->request.grace = grace_s(a, job->this_update);
+	job->request.each = app_crl_add;
+	job->request.each_arg = &job->crl;
 }
 
 /* Begins one more CRL for all that wait. */
@@ -347,45 +412,16 @@ begin(struct app_authority *a)
 		loop_timer_set(p->timer, RETRY_MIN_MS);
 		return;
 	}
+	ask_for(job, !p->want_full && a->conf->ca_delta_hours > 0);
+	p->want_full = false;
 	/* No work for nothing, and no number lost, while nobody can sign. */
 	if (a->links.signer == NULL) {
 		fail_job(job, ERR_CLOSED, &e, "there is no signer");
 		return;
 	}
-	job->request.op = APP_STORE_REVOKED;
-	job->request.done = on_revoked;
-	job->request.arg = job;
-	job->request.now = job->this_update;
-	job->request.grace = grace_s(a, job->this_update);
-	job->request.each = app_crl_add;
-	job->request.each_arg = &job->crl;
 	status = app_store_submit(a->store, &job->request);
 	if (status != 0)
 		fail_job(job, status, &e, "reading the revoked certificates");
-}
-
-/* How many certificates are on a CRL; 0 for what cannot be read. */
-static int64_t
-count_entries(struct bytes crl)
-{
-	struct view outer, tbs, list;
-	struct der element;
-	int64_t count = 0;
-
-	if (der_whole(crl, DER_SEQUENCE, &outer) != 0 || der_expect(&outer, DER_SEQUENCE, &element) != 0)
-		return 0;
-	tbs = view_of(element.content);
-	/* version, signature, issuer, thisUpdate, nextUpdate; then revokedCertificates if there are any */
-	for (int i = 0; i < 5; i++) {
-		if (der_next(&tbs, &element) != 0)
-			return 0;
-	}
-	if (!der_peek(&tbs, DER_SEQUENCE) || der_next(&tbs, &element) != 0)
-		return 0;
-	list = view_of(element.content);
-	while (list.left > 0 && der_next(&list, &element) == 0)
-		count++;
-	return count;
 }
 
 static void
@@ -398,9 +434,11 @@ take_stored(struct app_publish *p, struct app_store_request *request)
 	free((void *)p->crl.data);
 	p->crl = copy;
 	p->number = request->number;
+	p->last = request->last;
+	p->changes = request->changes;
 	p->this_update = request->this_update;
 	p->next_update = request->next_update;
-	p->entries = count_entries(copy);
+	p->entries = app_crl_entries(copy);
 }
 
 static void
@@ -423,9 +461,10 @@ on_loaded(struct app_store_request *request, void *arg)
 	p->job = NULL;
 	p->loaded = true;
 	if (p->crl.len > 0)
-		broadcast_crl(a);
+		broadcast_crl(a, false);
 	loop_timer_set(p->timer, TICK_MS);
-	if ((p->again || due(a, clock_wall())) && !a->stopping)
+	p->want_full = p->want_full || due(a, clock_wall());
+	if ((p->again || p->want_full) && !a->stopping)
 		begin(a);
 	job_free(job);
 }
@@ -459,11 +498,13 @@ app_publish_start(struct app_authority *a)
 {
 	/* A crash may have come between a revocation and its CRL, so the last one is not good enough. */
 	a->publish.again = true;
+	a->publish.want_full = true;
 	load(a);
 }
 
-void
-app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
+/* Makes a CRL for wait, as soon as the one under way is done. */
+static void
+make(struct app_authority *a, struct app_publish_wait *wait)
 {
 	struct app_publish *p = &a->publish;
 	struct err e = {0};
@@ -484,6 +525,21 @@ app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
 		begin(a);
 }
 
+void
+app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
+{
+	a->publish.want_full = true;
+	make(a, wait);
+}
+
+void
+app_publish_revoked(struct app_authority *a, struct app_publish_wait *wait)
+{
+	if (a->conf->ca_delta_hours == 0 || strcmp(a->conf->ca_crl_on_revocation, "delta") != 0)
+		a->publish.want_full = true;
+	make(a, wait);
+}
+
 /* Makes one when it is due or an attempt failed. */
 static void
 make_if_due(struct app_authority *a)
@@ -492,9 +548,12 @@ make_if_due(struct app_authority *a)
 
 	if (a->stopping || p->job != NULL || a->store == NULL || p->timer == NULL)
 		return;
+	if (a->conf->ca_delta_hours == 0 && p->delta.crl.len > 0)
+		drop_delta(a);
+	p->want_full = p->want_full || (p->loaded && due(a, clock_wall()));
 	if (!p->loaded)
 		load(a);
-	else if (p->retry_ms != 0 || due(a, clock_wall()))
+	else if (p->retry_ms != 0 || p->want_full || delta_due(a, clock_wall()))
 		begin(a);
 	else
 		loop_timer_set(p->timer, TICK_MS);
@@ -530,4 +589,6 @@ app_publish_fini(struct app_authority *a)
 	loop_timer_free(TAKE(p->timer));
 	free((void *)p->crl.data);
 	p->crl = (struct bytes){NULL, 0};
+	free((void *)p->delta.crl.data);
+	p->delta = (struct app_delta){0};
 }

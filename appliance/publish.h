@@ -2,8 +2,10 @@
  * appliance/publish - making the CRL, and giving CRL and identity to the fronts
  *
  * A full CRL is made at every start (a crash may have come between a revocation and its CRL), every
- * ca.crl_interval_minutes, and after each revocation.  One is made at a time; what is asked for meanwhile is served by
- * one more afterwards.  While the signer is away the old CRL stays, and making it is tried again with back-off.
+ * ca.crl_interval_minutes, and after each revocation.  With ca.delta_hours a delta CRL follows each full one, is made
+ * again after half of its life, and after a revocation if ca.crl_on_revocation is "delta".  One is made at a time; what
+ * is asked for meanwhile is served by one more afterwards.  While the signer is away the old CRL stays, and making it
+ * is tried again with back-off.
  *
  * Threads:  the authority's loop.
  */
@@ -24,9 +26,21 @@ struct app_publish_wait {
 	void *arg;
 };
 
-struct app_publish {
-	struct bytes crl; /* the current one, DER, owned; empty: none */
+/* The current delta CRL. */
+struct app_delta {
+	struct bytes crl; /* DER, owned; empty: none */
 	int64_t number;
+	int64_t base; /* number of the full CRL that it adds to */
+	int64_t this_update;
+	int64_t next_update;
+	int64_t entries;
+};
+
+struct app_publish {
+	struct bytes crl; /* the current full one, DER, owned; empty: none */
+	int64_t number;
+	int64_t last;    /* the highest number that was given, to full and delta CRLs alike */
+	int64_t changes; /* the last change in the store that the full one knows */
 	int64_t this_update;
 	int64_t next_update;
 	int64_t entries;
@@ -35,6 +49,8 @@ struct app_publish {
 	struct list now;             /* struct app_publish_wait: served by the one under way */
 	struct list later;           /* served by the next */
 	bool again;                  /* make one more afterwards */
+	bool want_full;              /* the next one is a full one */
+	struct app_delta delta;
 	struct loop_timer *timer;
 	int64_t retry_ms; /* back-off, 0: none */
 };
@@ -49,10 +65,13 @@ void app_publish_fini(struct app_authority *a);
 void app_publish_start(struct app_authority *a);
 
 /*
- * Makes a new CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL:
+ * Makes a new full CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL:
  * nobody waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
  */
 void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
+
+/* The same after a revocation or release: makes the kind that ca.crl_on_revocation says, which may be a delta CRL. */
+void app_publish_revoked(struct app_authority *a, struct app_publish_wait *wait);
 
 /* The signer came back: does at once what waits for it. */
 void app_publish_wake(struct app_authority *a);

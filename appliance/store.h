@@ -17,6 +17,7 @@
 #ifndef APPLIANCE_STORE_H
 #define APPLIANCE_STORE_H
 
+#include "appliance/store_names.h"
 #include "board/base/buf.h"
 #include "board/base/err.h"
 #include "board/base/loop.h"
@@ -24,30 +25,7 @@
 struct app_store;
 struct app_store_request;
 
-enum { APP_SERIAL_SIZE = 16, APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
-
-/* What a certificate is for.  Stored as text. */
-enum app_usage {
-	APP_USAGE_DEVICE,
-	APP_USAGE_RA_SIGN,
-	APP_USAGE_RA_DECRYPT,
-	APP_USAGE_TLS,
-	APP_USAGE_CA,
-	APP_USAGE_COUNT,
-};
-
-/* CRLReason values of RFC 5280 5.3.1 that we use; -1 when not revoked. */
-enum app_reason {
-	APP_REASON_NONE = -1,
-	APP_REASON_UNSPECIFIED = 0,
-	APP_REASON_KEY_COMPROMISE = 1,
-	APP_REASON_CA_COMPROMISE = 2,
-	APP_REASON_AFFILIATION_CHANGED = 3,
-	APP_REASON_SUPERSEDED = 4,
-	APP_REASON_CESSATION_OF_OPERATION = 5,
-	APP_REASON_HOLD = 6, /* the only one that can be taken back */
-	APP_REASON_PRIVILEGE_WITHDRAWN = 9,
-};
+enum { APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
 
 /* Why a challenge was not accepted; for log and audit, never for the wire. */
 enum app_challenge_verdict {
@@ -86,25 +64,29 @@ struct app_record {
  */
 enum app_store_op {
 	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after,
-	 * renews old_serial old_hash */
+	 * expires (the end that the request asked for, for the audit trail; 0: none), renews old_serial old_hash */
 	APP_STORE_RESERVE,
 	APP_STORE_ISSUE,     /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
 	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
 	APP_STORE_REFUSE,    /* in: text peer transaction_id subject now; only an audit record */
 	APP_STORE_CHALLENGE, /* in: challenge_hash, expires, max_open, actor; ERR_LIMIT when max_open are open */
-	/* in: serial reason invalidity now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already; a hold may become final */
+	/* in: serial reason invalidity now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already; a hold may end so */
 	APP_STORE_REVOKE,
 	APP_STORE_RELEASE, /* in: serial now actor: ends a hold; ERR_UNKNOWN, ERR_STAGE when it is not on hold */
-	APP_STORE_CRL_PUT, /* in: number (from 1) der this_update next_update; ERR_EXISTS unless above the last */
-	APP_STORE_CA_PUT,  /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
+	/* in: number (from 1) der this_update next_update, base, changes; ERR_EXISTS unless above the last */
+	APP_STORE_CRL_PUT,
+	APP_STORE_CA_PUT, /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
 	APP_STORE_TRANSACTION, /* in: transaction_id key_hash now → record in force; ERR_UNKNOWN */
 	APP_STORE_SHOW,        /* in: serial → record; ERR_UNKNOWN */
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
-	APP_STORE_CRL_GET, /* → der number this_update next_update; ERR_UNKNOWN */
-	/* In the SCANNER's thread, calls each() for every revoked certificate whose not_after > now - grace. */
+	APP_STORE_CRL_GET, /* → the last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
+	/*
+	 * In the SCANNER's thread, calls each() for every revoked certificate whose not_after > now - grace → changes.
+	 */
 	APP_STORE_REVOKED,
+	APP_STORE_CHANGED,     /* the same for what was revoked or released after changes; released is revoked 0 */
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
 	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
@@ -120,14 +102,6 @@ struct app_store_counts {
 };
 
 typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
-
-/* A revoked certificate, for a CRL. */
-struct app_revoked {
-	uint8_t serial[APP_SERIAL_SIZE];
-	int64_t revoked;
-	int reason;
-	int64_t invalidity; /* 0: not said */
-};
 
 typedef void (*app_store_each_fn)(const struct app_revoked *entry, void *arg);
 
@@ -156,6 +130,9 @@ struct app_store_request {
 	int reason;
 	int64_t now, not_before, not_after, expires, this_update, next_update, grace; /* now 0: the clock's */
 	int64_t invalidity;
+	int64_t base;    /* CRL: number of the full one that this delta adds to; 0: this is a full one */
+	int64_t changes; /* the last change of a certificate's state that a CRL knows */
+	int64_t last;    /* out: the highest CRL number that was given */
 	int64_t number, limit, offset, max_open;
 	app_store_each_fn each;
 	void *each_arg;
@@ -199,14 +176,6 @@ MUST_CHECK int app_store_submit(struct app_store *store, struct app_store_reques
 
 /* Frees what a finished request owns (records, der of CRL_GET, out); not the request. */
 void app_store_request_fini(struct app_store_request *request);
-
-/* "device", "ra-sign", … and back; -1 for other words. */
-const char *app_usage_name(enum app_usage usage);
-int app_usage_parse(const char *name); /* see app_usage_name() */
-
-/* "keyCompromise", … as RFC 5280 spells them, NULL for others; and back, -2 for other words. */
-const char *app_reason_name(int reason);
-int app_reason_parse(const char *name); /* see app_reason_name() */
 
 CLEANUP_STRUCT(app_store, app_store_close)
 

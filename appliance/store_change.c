@@ -160,6 +160,7 @@ reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	uint8_t hash[APP_STORE_TXHASH_SIZE];
 	struct bytes transaction = {NULL, 0};
 	struct bytes challenge = {r->challenge_hash, sizeof(r->challenge_hash)};
+	char when[24];
 	int code;
 
 	if (r->transaction_id[0] != '\0') {
@@ -192,6 +193,8 @@ reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	app_audit_put_bytes(&w->detail, "tbs", (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
 	if (r->renews)
 		app_audit_put_bytes(&w->detail, "renews", (struct bytes){r->old_serial, sizeof(r->old_serial)});
+	if (r->expires != 0)
+		app_audit_put_text(&w->detail, "requested_not_after", clock_text(r->expires, when, sizeof(when)));
 	if (r->has_challenge)
 		put_challenge(w, r);
 	return audit(w, r, APP_AUDIT_INTENT, request_serial(r), r->subject, e);
@@ -455,7 +458,24 @@ release(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	return audit(w, r, APP_AUDIT_RELEASE, request_serial(r), app_store_query_get_text(&found, 2), e);
 }
 
-/* A CRL number never goes back (RFC 5280 5.2.3); older CRLs are of no use. */
+/* What no CRL to come has to say again: older CRLs, a delta only other deltas; changes that a full one knows. */
+static int
+trim_crls(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_CRL_TRIM);
+	int code;
+
+	app_store_query_int(&q, r->number);
+	app_store_query_int(&q, r->base != 0);
+	code = app_store_query_run(&q, e);
+	if (code < 0 || r->base != 0)
+		return code;
+	q = app_store_query(w->db, APP_STMT_CHANGES_TRIM);
+	app_store_query_int(&q, r->changes);
+	return app_store_query_run(&q, e);
+}
+
+/* A CRL number never goes back, and full and delta CRLs share the numbers (RFC 5280 5.2.3). */
 static int
 put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
@@ -477,17 +497,19 @@ put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	app_store_query_int(&q, r->number);
 	app_store_query_int(&q, r->this_update);
 	app_store_query_int(&q, r->next_update);
+	app_store_query_int(&q, r->base);
+	app_store_query_int(&q, r->changes);
 	app_store_query_blob(&q, r->der);
 	code = app_store_query_run(&q, e);
-	if (code < 0)
-		return code;
-	q = app_store_query(w->db, APP_STMT_CRL_TRIM);
-	app_store_query_int(&q, r->number);
-	code = app_store_query_run(&q, e);
+	if (code == 0)
+		code = trim_crls(w, r, e);
 	if (code < 0)
 		return code;
 	snprintf(number, sizeof(number), "%lld", (long long)r->number);
 	app_audit_put_text(&w->detail, "number", number);
+	snprintf(number, sizeof(number), "%lld", (long long)r->base);
+	if (r->base != 0)
+		app_audit_put_text(&w->detail, "base", number);
 	put_der_hash(w, r->der);
 	return audit(w, r, APP_AUDIT_CRL, (struct bytes){NULL, 0}, "", e);
 }

@@ -167,30 +167,56 @@ crl_get(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	r->number = app_store_query_get_int(&q, 0);
 	r->this_update = app_store_query_get_int(&q, 1);
 	r->next_update = app_store_query_get_int(&q, 2);
+	r->changes = app_store_query_get_int(&q, 4);
+	r->last = app_store_query_get_int(&q, 5);
 	r->der = der;
 	return 0;
 }
 
 static int
-revoked(struct app_store_db *db, struct app_store_request *r, struct err *e)
+tell_each(struct app_store_query *q, const struct app_store_request *r, struct err *e)
 {
-	AUTO_QUERY q = app_store_query(db, APP_STMT_REVOKED);
 	struct app_revoked entry;
 	struct bytes serial;
 	int code;
 
-	app_store_query_int(&q, request_now(r) - r->grace);
-	for (code = app_store_query_step(&q, e); code == 1; code = app_store_query_step(&q, e)) {
-		serial = app_store_query_get_blob(&q, 0);
+	for (code = app_store_query_step(q, e); code == 1; code = app_store_query_step(q, e)) {
+		serial = app_store_query_get_blob(q, 0);
 		if (serial.len != APP_SERIAL_SIZE)
 			return err_set(e, ERR_STORE, 0, "a serial number in the store has the wrong size");
 		memcpy(entry.serial, serial.data, APP_SERIAL_SIZE);
-		entry.revoked = app_store_query_get_int(&q, 1);
-		entry.reason = (int)app_store_query_get_int(&q, 2);
-		entry.invalidity = app_store_query_get_int(&q, 3);
+		entry.revoked = app_store_query_get_int(q, 1);
+		entry.reason = (int)app_store_query_get_int(q, 2);
+		entry.invalidity = app_store_query_get_int(q, 3);
 		r->each(&entry, r->each_arg);
 	}
 	return code;
+}
+
+static int
+revoked(struct app_store_db *db, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(db, APP_STMT_CHANGES_LAST);
+	int code;
+
+	/* Asked first: what comes in between is told twice, never missed. */
+	code = app_store_query_step(&q, e);
+	if (code < 0)
+		return code;
+	r->changes = app_store_query_get_int(&q, 0);
+	app_store_query_end(&q);
+	q = app_store_query(db, APP_STMT_REVOKED);
+	app_store_query_int(&q, request_now(r) - r->grace);
+	return tell_each(&q, r, e);
+}
+
+static int
+changed(struct app_store_db *db, struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(db, APP_STMT_CHANGED);
+
+	app_store_query_int(&q, r->changes);
+	return tell_each(&q, r, e);
 }
 
 static int
@@ -246,6 +272,8 @@ app_store_read_run(struct app_store_db *db, struct app_store_request *r, const s
 		return crl_get(db, r, e);
 	case APP_STORE_REVOKED:
 		return revoked(db, r, e);
+	case APP_STORE_CHANGED:
+		return changed(db, r, e);
 	case APP_STORE_COUNTS:
 		return counts(db, r, e);
 	case APP_STORE_AUDIT:

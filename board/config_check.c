@@ -119,6 +119,13 @@ needs_one(const char *value, char *why, size_t size)
 }
 
 static bool
+check_crl_kind(const char *value, char *why, size_t size)
+{
+	snprintf(why, size, "\"full\" or \"delta\" is wanted");
+	return strcmp(value, "full") == 0 || strcmp(value, "delta") == 0;
+}
+
+static bool
 check_key_usage(const char *value, char *why, size_t size)
 {
 	return check_words(value, key_usages, false, why, size) && needs_one(value, why, size);
@@ -375,6 +382,8 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"template.san_types", check_san},
 		{"ca.crl_url", check_url},
 		{"ca.ca_url", check_url},
+		{"ca.delta_url", check_url},
+		{"ca.crl_on_revocation", check_crl_kind},
 	};
 	size_t i;
 
@@ -382,6 +391,21 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		if (strcmp(checks[i].setting, setting) == 0)
 			return checks[i].check(value, why, size);
 	return true;
+}
+
+/* Delta CRLs that nobody makes, or that last longer than what they add to. */
+static const char *
+check_delta(const struct config *conf, const char **ret_other, char *why, size_t size)
+{
+	*ret_other = "ca.delta_hours";
+	snprintf(why, size, "needs ca.delta_hours, or there are no delta CRLs");
+	if (conf->ca_delta_hours == 0 && conf->ca_delta_url[0] != '\0')
+		return "ca.delta_url";
+	if (conf->ca_delta_hours == 0 && strcmp(conf->ca_crl_on_revocation, "delta") == 0)
+		return "ca.crl_on_revocation";
+	*ret_other = "ca.crl_hours";
+	snprintf(why, size, "must be less than ca.crl_hours (%d)", conf->ca_crl_hours);
+	return conf->ca_delta_hours >= conf->ca_crl_hours ? "ca.delta_hours" : NULL;
 }
 
 const char *
@@ -418,7 +442,7 @@ config_check_whole(const struct config *conf, const char **ret_other, char *why,
 		return "ca.ra_days";
 	if (conf->front_tls_hours > conf->ca_max_validity_days * 24)
 		return "front.tls_hours";
-	return NULL;
+	return check_delta(conf, ret_other, why, size);
 }
 
 /* ---- the text before libconfig sees it --------------------------------------------------------------------------- */

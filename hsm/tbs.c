@@ -145,6 +145,7 @@ is_extension_known(struct bytes oid)
 	const struct bytes known[] = {
 		OID_BASIC_CONSTRAINTS, OID_KEY_USAGE,     OID_SUBJECT_KEY_ID,          OID_AUTHORITY_KEY_ID,
 		OID_SUBJECT_ALT_NAME,  OID_EXT_KEY_USAGE, OID_CRL_DISTRIBUTION_POINTS, OID_AUTHORITY_INFO_ACCESS,
+		OID_FRESHEST_CRL,
 	};
 	size_t i;
 
@@ -289,6 +290,34 @@ next_time(struct view *v, int64_t *ret_time)
 	return der_time(&element, ret_time);
 }
 
+/*
+ * The extensions of a CRL that we make, each once; critical is the delta CRL indicator, and nothing else.  Without that a
+ * reader would take a delta for all that is revoked.
+ */
+static int
+check_crl_extensions(struct bytes extensions)
+{
+	const struct bytes known[] = {OID_AUTHORITY_KEY_ID, OID_CRL_NUMBER, OID_FRESHEST_CRL, OID_DELTA_CRL_INDICATOR};
+	struct x509_extension extension;
+	unsigned found = 0;
+	struct view list;
+	bool end = false;
+	size_t i;
+
+	if (der_whole(extensions, DER_SEQUENCE, &list) != 0)
+		return ERR_FORMAT;
+	while (x509_extension_next(&list, &extension, &end) == 0 && !end) {
+		for (i = 0; i < ARRAY_SIZE(known) && !bytes_equal(extension.oid, known[i]); i++)
+			;
+		if (i == ARRAY_SIZE(known) || (found & 1u << i) != 0)
+			return ERR_FORMAT;
+		if (extension.critical != bytes_equal(extension.oid, OID_DELTA_CRL_INDICATOR))
+			return ERR_FORMAT;
+		found |= 1u << i;
+	}
+	return end ? 0 : ERR_FORMAT;
+}
+
 /* Optional revokedCertificates, each a SEQUENCE, and optional [0] extensions; then the end (RFC 5280 5.1). */
 static int
 check_crl_rest(struct view *content)
@@ -306,7 +335,8 @@ check_crl_rest(struct view *content)
 				return ERR_FORMAT;
 		}
 	}
-	if (der_peek(content, DER_CONTEXT_CONSTRUCTED(0)) && der_next(content, &element) != 0)
+	if (der_peek(content, DER_CONTEXT_CONSTRUCTED(0)) &&
+	    (der_next(content, &element) != 0 || check_crl_extensions(element.content) != 0))
 		return ERR_FORMAT;
 	return view_end(content);
 }

@@ -229,6 +229,15 @@ serve_crl(const struct net_route *route, struct net_http_request *request, const
 }
 
 static void
+serve_delta(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	if (route->conf->ca_delta_hours == 0)
+		net_http_answer_text(request, 404, "there are no delta CRLs");
+	else
+		answer_page_or_retry(request, route->delta);
+}
+
+static void
 serve_ca(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
 	answer_page_or_retry(request, route->identity != NULL ? route->identity->ca : NULL);
@@ -250,7 +259,7 @@ static const struct place places[] = {
 	{"/scep", true, true, serve_scep},          {"/cgi-bin/pkiclient.exe", true, true, serve_scep},
 	{"/certsrv/mscep", true, true, serve_scep}, {"/certsrv/mscep/mscep.dll", true, true, serve_scep},
 	{"/crl", false, false, serve_crl},          {"/ca", false, false, serve_ca},
-	{"/health", false, false, serve_health},
+	{"/delta.crl", false, false, serve_delta},  {"/health", false, false, serve_health},
 };
 
 static bool

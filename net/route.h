@@ -20,6 +20,7 @@ struct net_route {
 	const struct config *conf;
 	struct net_identity *identity; /* NULL before the authority sent one */
 	struct net_page *crl;          /* NULL as above */
+	struct net_page *delta;        /* the delta CRL; NULL as above, or when none is made */
 	struct net_pkiop_set *operations;
 	bool authority_is_there;
 	bool signer_is_there;

@@ -25,6 +25,7 @@ struct net_serve {
 	struct ipc *signer;
 	struct net_identity *identity;
 	struct net_page *crl;
+	struct net_page *delta;
 	struct {
 		int kind;
 		int fd; /* -1 once it accepts */
@@ -46,6 +47,7 @@ on_request(struct net_http_request *request, void *arg)
 		.conf = &serve->conf,
 		.identity = serve->identity,
 		.crl = serve->crl,
+		.delta = serve->delta,
 		.operations = serve->operations,
 		.authority_is_there = serve->authority != NULL,
 		.signer_is_there = serve->signer != NULL,
@@ -138,17 +140,20 @@ take_identity(struct net_serve *serve, struct bytes body, struct err *e)
 static int
 take_crl(struct net_serve *serve, struct bytes body, struct err *e)
 {
-	struct net_page *page;
+	struct net_page *page = NULL;
+	struct net_page **place;
 	struct msg_crl message;
-	int rc;
+	int rc = 0;
 
 	if (msg_crl_get(body, &message) != 0)
 		return err_set(e, ERR_FORMAT, 0, "the authority's CRL message is malformed");
-	rc = net_page_new("application/pkix-crl", message.crl, message.this_update, message.next_update, &page);
+	if (message.delta == 0 || message.crl.len > 0)
+		rc = net_page_new("application/pkix-crl", message.crl, message.this_update, message.next_update, &page);
 	if (rc != 0)
 		return err_set(e, rc, 0, "keep the CRL");
-	net_page_free(serve->crl);
-	serve->crl = page;
+	place = message.delta != 0 ? &serve->delta : &serve->crl;
+	net_page_free(*place);
+	*place = page;
 	return 0;
 }
 
@@ -297,6 +302,7 @@ net_serve_free(struct net_serve *serve)
 	}
 	net_identity_free(serve->identity);
 	net_page_free(serve->crl);
+	net_page_free(serve->delta);
 	loop_timer_free(serve->stop_timer);
 	free(serve);
 }

@@ -69,6 +69,8 @@
 #define OID_CRL_NUMBER              OID_BYTES("\x55\x1d\x14")
 #define OID_REASON_CODE             OID_BYTES("\x55\x1d\x15")
 #define OID_INVALIDITY_DATE         OID_BYTES("\x55\x1d\x18")
+#define OID_DELTA_CRL_INDICATOR     OID_BYTES("\x55\x1d\x1b")
+#define OID_FRESHEST_CRL            OID_BYTES("\x55\x1d\x2e")
 #define OID_CRL_DISTRIBUTION_POINTS OID_BYTES("\x55\x1d\x1f")
 #define OID_AUTHORITY_KEY_ID        OID_BYTES("\x55\x1d\x23")
 #define OID_EXT_KEY_USAGE           OID_BYTES("\x55\x1d\x25")

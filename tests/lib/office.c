@@ -109,6 +109,22 @@ take_decision(struct office_front *front, struct bytes body)
 }
 
 static void
+take_crl(struct office_front *front, const struct msg_crl *m)
+{
+	uint8_t *place = m->delta != 0 ? front->delta : front->crl;
+
+	assert_true(m->crl.len <= sizeof(front->crl));
+	memcpy(place, m->crl.data, m->crl.len);
+	if (m->delta != 0) {
+		front->delta_len = m->crl.len;
+		front->deltas++;
+	} else {
+		front->crl_len = m->crl.len;
+		front->crls++;
+	}
+}
+
+static void
 on_front_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 {
 	struct office_front *front = &((struct office *)arg)->front;
@@ -123,10 +139,7 @@ on_front_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		front->decrypt_count = identity.ra_decrypt.count;
 	} else if (message->type == MSG_CRL) {
 		assert_int_equal(msg_crl_get(message->body, &crl), 0);
-		assert_true(crl.crl.len <= sizeof(front->crl));
-		memcpy(front->crl, crl.crl.data, crl.crl.len);
-		front->crl_len = crl.crl.len;
-		front->crls++;
+		take_crl(front, &crl);
 	}
 }
 

@@ -30,6 +30,9 @@ struct office_front {
 	int crls;
 	uint8_t crl[16384];
 	size_t crl_len;
+	int deltas;
+	uint8_t delta[16384];
+	size_t delta_len;
 };
 
 struct office {

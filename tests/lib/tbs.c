@@ -129,6 +129,7 @@ tbs_crl_put(struct buf *out, const struct crl_plan *plan)
 	size_t whole = der_open(out, DER_SEQUENCE);
 	size_t list;
 	size_t mark;
+	size_t extra;
 
 	if (plan->version != 0)
 		der_put_int(out, (unsigned)plan->version);
@@ -146,6 +147,14 @@ tbs_crl_put(struct buf *out, const struct crl_plan *plan)
 	mark = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
 	list = der_open(out, DER_SEQUENCE);
 	put_extension(out, OID_CRL_NUMBER, OID_BYTES("\x02\x01\x01"));
+	if (plan->extra.len > 0) {
+		extra = der_open(out, DER_SEQUENCE);
+		der_put_oid(out, plan->extra);
+		if (plan->critical)
+			der_put_true(out);
+		der_put(out, DER_OCTET_STRING, OID_BYTES("\x02\x01\x01"));
+		der_close(out, extra);
+	}
 	der_close(out, list);
 	der_close(out, mark);
 	der_close(out, whole);

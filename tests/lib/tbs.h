@@ -44,6 +44,8 @@ struct crl_plan {
 	struct bytes issuer;
 	int64_t this_update;
 	int64_t next_update; /* 0: left out */
+	struct bytes extra;  /* OID of one more extension, with an INTEGER; empty: none */
+	bool critical;       /* that one is */
 };
 
 /* Appends the TBSCertList. */

@@ -470,47 +470,6 @@ TEST(revoked_certificates_are_told_until_they_expired)
 	tear_down(&f);
 }
 
-/* Revokes certificate n with this reason, at this time. */
-static int
-revoke_at(struct fixture *f, int n, int reason, int64_t now)
-{
-	struct app_store_request r = about(APP_STORE_REVOKE, n);
-
-	r.reason = reason;
-	r.now = now;
-	return ask(f, &r);
-}
-
-TEST(a_hold_is_released_or_becomes_final_and_nothing_else_is)
-{
-	struct app_store_request show = about(APP_STORE_SHOW, 1);
-	struct fixture f;
-
-	set_up(&f);
-	for (int i = 1; i <= 2; i++) {
-		CHECK_INT(run(&f, APP_STORE_RESERVE, i), 0);
-		CHECK_INT(run(&f, APP_STORE_ISSUE, i), 0);
-	}
-	CHECK_INT(run(&f, APP_STORE_RELEASE, 9), ERR_UNKNOWN);
-	CHECK_INT(run(&f, APP_STORE_RELEASE, 1), ERR_STAGE);
-	CHECK_INT(revoke_at(&f, 1, APP_REASON_HOLD, NOW), 0);
-	CHECK_INT(revoke_at(&f, 1, APP_REASON_HOLD, NOW), ERR_EXISTS);
-	CHECK_INT(counts(&f).revoked, 1);
-	CHECK_INT(run(&f, APP_STORE_RELEASE, 1), 0);
-	CHECK_INT(run(&f, APP_STORE_RELEASE, 1), ERR_STAGE);
-	CHECK_INT(counts(&f).revoked, 0);
-	CHECK_INT(counts(&f).valid, 2);
-	/* What was on hold is revoked since then. */
-	CHECK_INT(revoke_at(&f, 1, APP_REASON_HOLD, NOW), 0);
-	CHECK_INT(revoke_at(&f, 1, APP_REASON_KEY_COMPROMISE, NOW + 60), 0);
-	CHECK_INT(run(&f, APP_STORE_RELEASE, 1), ERR_STAGE);
-	CHECK_INT(ask(&f, &show), 0);
-	CHECK_INT(show.records[0].revoked, NOW);
-	CHECK_INT(show.records[0].reason, APP_REASON_KEY_COMPROMISE);
-	app_store_request_fini(&show);
-	tear_down(&f);
-}
-
 TEST(a_crl_number_never_goes_back)
 {
 	struct app_store_request put = about(APP_STORE_CRL_PUT, 0);
@@ -912,8 +871,7 @@ TEST_MAIN(RUN(what_a_crash_left_is_revoked_and_its_challenge_spent), RUN(what_is
 	  RUN(a_certificate_is_stored_only_for_an_intent), RUN(a_transaction_is_answered_by_its_own_certificate),
 	  RUN(no_transaction_never_matches_another), RUN(a_challenge_is_good_once_and_in_time),
 	  RUN(only_so_many_challenges_are_open), RUN(of_two_requests_with_one_challenge_exactly_one_wins),
-	  RUN(revoked_certificates_are_told_until_they_expired),
-	  RUN(a_hold_is_released_or_becomes_final_and_nothing_else_is), RUN(a_crl_number_never_goes_back),
+	  RUN(revoked_certificates_are_told_until_they_expired), RUN(a_crl_number_never_goes_back),
 	  RUN(the_certificates_in_use_are_found_latest_first), RUN(importing_a_ca_certificate_twice_changes_nothing),
 	  RUN(lists_are_newest_first_and_searched), RUN(the_audit_trail_tells_each_change_and_no_secret),
 	  RUN(a_changed_audit_trail_is_found), RUN(a_full_queue_refuses_at_once_and_loses_nothing),

@@ -332,6 +332,20 @@ TEST(only_honest_crls_are_signed)
 	CHECK_INT(check_crl_plan(&plan), ERR_DENIED);
 	plan.next_update = now - DAY;
 	CHECK_INT(check_crl_plan(&plan), ERR_DENIED);
+	/* Nobody shall take a delta for all that is revoked, or a list of a part for the whole. */
+	plan = honest;
+	plan.extra = OID_DELTA_CRL_INDICATOR;
+	CHECK_INT(check_crl_plan(&plan), ERR_FORMAT);
+	plan.critical = true;
+	CHECK_INT(check_crl_plan(&plan), 0);
+	plan.extra = OID_BYTES("\x55\x1d\x1c"); /* issuingDistributionPoint */
+	CHECK_INT(check_crl_plan(&plan), ERR_FORMAT);
+	plan.critical = false;
+	CHECK_INT(check_crl_plan(&plan), ERR_FORMAT);
+	plan.extra = OID_CRL_NUMBER;
+	CHECK_INT(check_crl_plan(&plan), ERR_FORMAT);
+	plan.extra = OID_FRESHEST_CRL;
+	CHECK_INT(check_crl_plan(&plan), 0);
 
 	buf_init(&crl, 4096);
 	tbs_crl_put(&crl, &honest);
