@@ -24,20 +24,6 @@ unchanged()
 	same "$1 was left alone" "$2" "$(role_pid "$1")"
 }
 
-enroll_under_load()
-{
-	local i=0
-	while [ ! -e "$dir/load.stop" ]; do
-		i=$((i + 1))
-		enroll_device "load$1-$i" >/dev/null 2>&1
-	done
-}
-
-got()
-{
-	[ "$(find "$dir/device" -name 'load*.pem' | wc -l)" -ge "$1" ]
-}
-
 all_known()
 {
 	local file
@@ -99,14 +85,14 @@ check "signer stopped: all is well again" wait_until 15 healthy
 check "signer stopped: a device enrolls" enroll_device dev4
 
 for loop in 1 2 3; do enroll_under_load $loop & loads="${loads:-} $!"; done
-check "devices enroll under load" wait_until 20 got 3
+check "devices enroll under load" wait_until 20 enrolled_under_load 3
 for round in 1 2 3 4; do
 	authority=$(role_pid authority)
 	kill -9 "$authority"
 	check "authority killed under load ($round): back" wait_until 15 role_replaced authority "$authority"
 	check "authority killed under load ($round): well" wait_until 15 healthy
 	n=$(find "$dir/device" -name 'load*.pem' | wc -l)
-	check "authority killed under load ($round): devices enroll" wait_until 20 got $((n + 2))
+	check "authority killed under load ($round): devices enroll" wait_until 20 enrolled_under_load $((n + 2))
 done
 touch "$dir/load.stop"
 # shellcheck disable=SC2086

@@ -21,20 +21,6 @@ gone()
 	! kill -0 "$1" 2>/dev/null
 }
 
-enroll_under_load()
-{
-	local i=0
-	while [ ! -e "$dir/load.stop" ]; do
-		i=$((i + 1))
-		enroll_device "load$1-$i" >/dev/null 2>&1
-	done
-}
-
-got()
-{
-	[ "$(find "$dir/device" -name 'load*.pem' | wc -l)" -ge "$1" ]
-}
-
 start_appliance rsa2048
 device_setup
 kill -TERM "$(cat "$dir/chanceryd.pid")"
@@ -68,7 +54,7 @@ noticed "the manager hears READY=1" READY=1
 kill -HUP "$parent"
 noticed "a reload: RELOADING=1 with its time, then READY=1" 'RELOADING=1.*MONOTONIC_USEC=[0-9]+'
 for loop in 1 2 3; do enroll_under_load $loop & loads="${loads:-} $!"; done
-check "devices enroll under load" wait_until 20 got 3
+check "devices enroll under load" wait_until 20 enrolled_under_load 3
 roles="$(role_pid front) $(role_pid authority) $(role_pid signer)"
 started=$SECONDS
 kill -TERM "$parent"

@@ -192,6 +192,22 @@ enroll_device()
 	)
 }
 
+# enroll_under_load N: enrolls one device after the other until there is $dir/load.stop; N tells it from others beside it
+enroll_under_load()
+{
+	local i=0
+	while [ ! -e "$dir/load.stop" ]; do
+		i=$((i + 1))
+		enroll_device "load$1-$i" >/dev/null 2>&1
+	done
+}
+
+# enrolled_under_load COUNT: at least so many have their certificate
+enrolled_under_load()
+{
+	[ "$(find "$dir/device" -name 'load*.pem' | wc -l)" -ge "$1" ]
+}
+
 # make_request FILE [CHALLENGE]: a good PKCSReq in DER, for asking a server with curl
 make_request()
 {
