@@ -44,8 +44,8 @@ MUST_CHECK int hsm_sign(const struct hsm_key *key, enum digest digest, struct by
 
 /*
  * key_size octets into ret_key: the unwrapped ones, or random ones when anything about the ciphertext was wrong.
- * *ret_suspect: had the token been sick, it would have looked like a bad ciphertext, so a probe has to tell.  Fails with
- * ERR_FORMAT (key_size, padding), ERR_ALG (key or digest), ERR_TOKEN, ERR_CRYPTO.
+ * *ret_suspect: had the token been sick, it would have looked like a bad ciphertext, so a probe has to tell.  Fails
+ * with ERR_FORMAT (key_size, padding), ERR_ALG (key or digest), ERR_TOKEN, ERR_CRYPTO.
  */
 MUST_CHECK int hsm_unwrap(const struct hsm_key *key, const struct hsm_unwrap *request, uint8_t ret_key[HSM_UNWRAP_MAX],
 			  bool *ret_suspect, struct err *e);
