@@ -7,6 +7,9 @@ out=${O:-$PWD/build}
 SANITIZE=${SANITIZE:-}
 export PATIENCE=${PATIENCE:-$((${#SANITIZE} > 0 ? 3 : 1))}
 passed=0 failed=0 skipped=0 failures=
+for part in "$@"; do
+	[[ $part =~ ^(lint|unit|integration)$ ]] || { echo "usage: check.sh lint|unit|integration …" >&2; exit 2; }
+done
 mkdir -p "$out/log"
 
 # run NAME COMMAND…: shows one line when all is well, and the whole output when not.
@@ -36,36 +39,28 @@ run()
 	grep -h '^skipped: ' "$log" | sed 's/^/    /'
 }
 
-build()
-{
-	echo "Building (about a minute the first time)"
-	make -s -j2 O="$out" programs tests || exit 1
-}
-
+echo "Building (about a minute the first time)"
+make -s -j2 O="$out" programs tests || exit 1
 for part in "$@"; do
 	case $part in
 	lint)
-		build
 		echo "Checking the style (two minutes the first time)"
 		for check in tests/lint/*.sh; do
 			run "lint/$(basename "$check" .sh)" env O="$out" bash "$check"
 		done
 		;;
 	unit)
-		build
 		echo "Unit tests"
 		for program in "$out"/tests/test_*; do
 			[ -x "$program" ] && run "unit/$(basename "$program")" env BIN_DIR="$out/bin" timeout $((300 * PATIENCE)) "$program"
 		done
 		;;
 	integration)
-		build
 		echo "Integration tests, with real processes and clients (some minutes)"
 		for script in tests/integration/[0-9]*.sh; do
 			run "integration/$(basename "$script" .sh)" env O="$out" BIN_DIR="$out/bin" timeout $((300 * PATIENCE)) bash "$script"
 		done
 		;;
-	*) echo "usage: check.sh lint|unit|integration …" >&2; exit 2 ;;
 	esac
 done
 
