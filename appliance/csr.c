@@ -105,6 +105,24 @@ extensions_parse(struct bytes values, struct app_csr *csr, struct err *e)
 	return 0;
 }
 
+/* Windows may repeat the attribute, and put several pairs into one (facts, microsoft.md 8.3). */
+static int
+pairs_parse(struct bytes values, struct app_csr *csr, struct err *e)
+{
+	struct view v = view_of(values);
+	struct der pair;
+
+	while (v.left > 0) {
+		if (der_expect(&v, DER_SEQUENCE, &pair) != 0)
+			return err_set(e, ERR_FORMAT, 0, "enrollment name and value pair");
+		if (csr->pair_count == APP_CSR_PAIRS_MAX)
+			return err_set(e, ERR_FORMAT, 0, "request with more than %d name and value pairs",
+				       APP_CSR_PAIRS_MAX);
+		csr->pairs[csr->pair_count++] = pair.whole;
+	}
+	return 0;
+}
+
 static bool
 seen_before(const struct bytes *seen, size_t count, struct bytes oid)
 {
@@ -134,9 +152,13 @@ attributes_parse(struct bytes content, struct app_csr *csr, struct err *e)
 		if (der_expect(&inside, DER_OID, &type) != 0 || der_expect(&inside, DER_SET, &values) != 0 ||
 		    inside.left != 0)
 			return err_set(e, ERR_FORMAT, 0, "request attribute");
+		seen[count] = type.content;
+		if (bytes_equal(type.content, OID_MS_NAME_VALUE_PAIR)) {
+			rc = pairs_parse(values.content, csr, e);
+			continue;
+		}
 		if (seen_before(seen, count, type.content))
 			return err_set(e, ERR_FORMAT, 0, "request with an attribute twice");
-		seen[count] = type.content;
 		if (bytes_equal(type.content, OID_CHALLENGE_PASSWORD))
 			rc = challenge_parse(values.content, csr, e);
 		else if (bytes_equal(type.content, OID_EXTENSION_REQUEST) ||

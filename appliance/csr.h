@@ -12,12 +12,17 @@
 
 struct evp_pkey_st;
 
+/* szOID_ENROLLMENT_NAME_VALUE_PAIR values that are kept; a request with more is refused. */
+enum { APP_CSR_PAIRS_MAX = 16 };
+
 struct app_csr {
 	struct bytes whole;
 	struct bytes subject; /* Name, whole */
 	struct bytes spki;    /* SubjectPublicKeyInfo, whole */
 	/* SEQUENCE OF Extension from extensionRequest (PKCS#9 or Microsoft's OID), whole; or empty */
 	struct bytes extensions;
+	struct bytes pairs[APP_CSR_PAIRS_MAX]; /* each a SEQUENCE of two strings, whole (appliance/validity.h) */
+	size_t pair_count;
 	struct bytes challenge;  /* decoded challengePassword in UTF-8, owned; empty when absent */
 	struct evp_pkey_st *key; /* owned */
 	int key_bits;            /* RSA modulus or curve size */

@@ -6,6 +6,7 @@
 
 #include "appliance/renew.h"
 #include "appliance/state.h"
+#include "appliance/validity.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
 #include "board/base/oid.h"
@@ -372,7 +373,12 @@ check(struct enrollment *enrollment, struct err *e)
 	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
 	int status = app_profile_check(profile, &enrollment->csr, e);
 
-	return status != 0 ? status : app_cert_subject(profile, &enrollment->csr, &enrollment->issue.subject, e);
+	if (status == 0)
+		status = app_cert_subject(profile, &enrollment->csr, &enrollment->issue.subject, e);
+	if (status == 0 && enrollment->authority->conf->ca_editf_attributeenddate)
+		status = app_validity_requested(&enrollment->csr, clock_wall(), &enrollment->issue.requested_not_after,
+						e);
+	return status;
 }
 
 /* The answer to a renewal that app_renew_check() does not let through. */

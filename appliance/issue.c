@@ -184,6 +184,7 @@ begin_reserve(struct app_issue *issue)
 	request->usage = (int)issue->usage;
 	request->not_before = issue->subject.not_before;
 	request->not_after = issue->subject.not_after;
+	request->expires = issue->requested_not_after;
 	x509_sha256(buf_bytes(&issue->tbs), request->tbs_hash);
 	memcpy(request->key_hash, issue->key_hash, APP_HASH_SIZE);
 	request->has_challenge = issue->has_challenge;
@@ -295,6 +296,19 @@ begin_abandon(struct app_issue *issue)
 	return submit(issue, true);
 }
 
+/* What was asked for and what is granted are both in the log; the audit trail has them too. */
+static void
+shorten(struct app_issue *issue)
+{
+	char asked[24], granted[24];
+
+	if (issue->requested_not_after < issue->subject.not_after)
+		issue->subject.not_after = issue->requested_not_after;
+	log_event(VALIDITY_REQUESTED, log_text(issue->transaction_id),
+		  clock_text(issue->requested_not_after, asked, sizeof(asked)),
+		  clock_text(issue->subject.not_after, granted, sizeof(granted)));
+}
+
 /* Fills what varies and builds the TBSCertificate; nothing is queued yet. */
 static int
 prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
@@ -305,6 +319,8 @@ prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
 
 	status = app_profile_validity(profile, clock_wall(), a->issuer.cert.tbs.not_before,
 				      a->issuer.cert.tbs.not_after, &subject->not_before, &subject->not_after, e);
+	if (status == 0 && issue->requested_not_after != 0)
+		shorten(issue);
 	if (status == 0)
 		status = app_serial_new(subject->serial);
 	if (status == 0)

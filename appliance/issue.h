@@ -33,6 +33,7 @@ struct app_issue {
 	enum app_usage usage;
 	struct app_subject
 		subject; /* name, spki, san: borrowed until app_issue_start() returns; the rest is filled here */
+	int64_t requested_not_after;              /* only ever shortens; 0: none was asked for */
 	char transaction_id[APP_TRANSACTION_MAX]; /* printable form; "" for none */
 	uint8_t key_hash[APP_HASH_SIZE];
 	bool has_challenge;

@@ -50,6 +50,7 @@
 /* PKCS#9 in requests */
 #define OID_CHALLENGE_PASSWORD   OID_BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x07")
 #define OID_EXTENSION_REQUEST    OID_BYTES("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x0e")
+#define OID_MS_NAME_VALUE_PAIR   OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x0d\x02\x01")
 #define OID_MS_EXTENSION_REQUEST OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x02\x01\x0e")
 
 /* SCEP attributes (RFC 8894 3.2.1) */
