@@ -235,6 +235,10 @@ count_fronts(const struct app_authority *a)
 static const char *
 trouble(const struct app_authority *a, const struct status_report *report, int64_t now)
 {
+	if (now < a->issuer.cert.tbs.not_before)
+		return "the clock stands before the CA certificate's beginning";
+	if (a->failing_ms != 0)
+		return "the store failed to write: look at disk and log";
 	if (report->token_code != 0)
 		return "the signer does not answer, nothing can be issued";
 	if (!report->token.usable)

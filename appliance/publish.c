@@ -332,7 +332,9 @@ on_revoked(struct app_store_request *request, void *arg)
 static int64_t
 next_time(const struct app_publish *p, int64_t now)
 {
-	return p->this_update > now && p->this_update <= now + STEP_S ? p->this_update : now;
+	int64_t last = p->delta.this_update > p->this_update ? p->delta.this_update : p->this_update;
+
+	return last > now && last <= now + STEP_S ? last : now;
 }
 
 /*
@@ -414,6 +416,12 @@ begin(struct app_authority *a)
 	}
 	ask_for(job, !p->want_full && a->conf->ca_delta_hours > 0);
 	p->want_full = false;
+	/* It would have ended already, and take the place of a good one. */
+	if (job->this_update < a->issuer.cert.tbs.not_before) {
+		err_set(&e, ERR_STAGE, 0, "the clock stands before the beginning of the CA certificate");
+		fail_job(job, ERR_STAGE, &e, "making the CRL");
+		return;
+	}
 	/* No work for nothing, and no number lost, while nobody can sign. */
 	if (a->links.signer == NULL) {
 		fail_job(job, ERR_CLOSED, &e, "there is no signer");

@@ -456,6 +456,7 @@ TEST(says_so_when_there_is_no_pem_or_too_much)
 	CHECK_TEXT(out, "");
 	CHECK(strstr(error, "no certificate") != NULL);
 
+	OFFICE_UNTIL(&o, o.authority.publish.number == 2 && o.authority.publish.job == NULL);
 	free((void *)o.authority.publish.crl.data);
 	o.authority.publish.crl = big;
 	CHECK_INT(chancery(&o, "crl show --pem"), APP_EXIT_FAILED);
@@ -463,6 +464,23 @@ TEST(says_so_when_there_is_no_pem_or_too_much)
 	CHECK(strstr(error, "/crl") != NULL);
 	free((void *)csr.data);
 	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(tells_in_the_status_that_clock_or_disk_keep_it_from_issuing)
+{
+	struct office o;
+
+	open_control(&o);
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
+	o.authority.failing_ms = clock_mono_ms();
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_FAILED);
+	CHECK(strstr(out, "the store failed to write") != NULL);
+	o.authority.failing_ms = 0;
+	clock_set_fake(86400, -1);
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_FAILED);
+	clock_set_fake(-1, -1);
+	CHECK(strstr(out, "the clock stands before") != NULL);
 	office_close(&o);
 }
 
@@ -540,5 +558,6 @@ TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_
 	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
 	  RUN(revokes_while_the_token_is_away_and_says_so),
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
-	  RUN(says_so_when_there_is_no_pem_or_too_much), RUN(lets_a_command_that_works_take_its_time),
-	  RUN(survives_callers_that_hang_up_and_turns_away_too_many))
+	  RUN(says_so_when_there_is_no_pem_or_too_much),
+	  RUN(tells_in_the_status_that_clock_or_disk_keep_it_from_issuing),
+	  RUN(lets_a_command_that_works_take_its_time), RUN(survives_callers_that_hang_up_and_turns_away_too_many))

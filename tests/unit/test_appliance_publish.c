@@ -259,6 +259,30 @@ TEST(gives_no_crl_an_earlier_date_than_the_one_before_it)
 	office_close(&o);
 }
 
+/* A box whose battery is empty starts in 1970: the list that it has is better than one that has ended long ago. */
+TEST(makes_no_crl_with_a_clock_before_the_ca)
+{
+	struct office o;
+	struct told told = {0};
+	struct app_publish_wait wait = {.fn = on_told, .arg = &told};
+
+	office_open(&o, true);
+	office_stop(&o);
+	clock_set_fake(86400, -1);
+	office_open_again(&o, false);
+	office_connect_signer(&o);
+	OFFICE_UNTIL(&o, o.front.crls > 0 && o.authority.publish.job == NULL);
+	app_publish_make(&o.authority, &wait);
+	OFFICE_UNTIL(&o, told.times > 0);
+	CHECK_INT(told.code, ERR_STAGE);
+	CHECK_INT(o.authority.publish.number, 1);
+	CHECK_INT(o.signatures[KEY_CRL], 0);
+	clock_set_fake(-1, -1);
+	app_publish_wake(&o.authority);
+	OFFICE_UNTIL(&o, o.authority.publish.number == 2);
+	office_close(&o);
+}
+
 TEST(makes_the_next_crl_when_it_is_due_and_not_before)
 {
 	struct office o;
@@ -428,7 +452,7 @@ TEST_MAIN(RUN(gives_up_when_the_store_takes_no_change_for_long_and_not_before),
 	  RUN(serves_all_that_is_asked_meanwhile_with_one_more_crl), RUN(goes_on_with_number_and_list_after_a_restart),
 	  RUN(publishes_at_the_start_what_a_crash_kept_off_the_crl),
 	  RUN(keeps_what_expired_while_the_appliance_was_off_for_one_crl_more),
-	  RUN(gives_no_crl_an_earlier_date_than_the_one_before_it),
+	  RUN(gives_no_crl_an_earlier_date_than_the_one_before_it), RUN(makes_no_crl_with_a_clock_before_the_ca),
 	  RUN(makes_the_next_crl_when_it_is_due_and_not_before),
 	  RUN(makes_no_second_ra_certificates_while_the_first_are_good),
 	  RUN(renews_ra_certificates_ahead_and_keeps_the_old_decryption_one),
