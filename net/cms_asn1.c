@@ -6,6 +6,9 @@
 #include "board/base/der.h"
 #include "board/base/oid.h"
 
+/* Sixteen certificates have about 1,600. */
+enum { ELEMENTS_MAX = 8192 };
+
 /* asn1t.h's own frames of an item, written so that a formatter can read them. */
 #define ITEM(name, type, itype, tag, info)                                                                             \
 	static const ASN1_ITEM *name##_it(void)                                                                        \
@@ -97,6 +100,33 @@ static const ASN1_TEMPLATE KEY_TRANS_fields[] = {
 };
 SEQUENCE_ITEM(KEY_TRANS, struct net_cms_key_trans)
 
+/*
+ * Is ber made of whole elements, to the bottom, and of no more than a message can have?  The decoder makes an object of
+ * a hundred octets for each of two, in lists that we may not even look at; a message of nothing else would hold the
+ * loop for a long time, and fifty times its size of memory.
+ */
+static bool
+is_reasonable(struct bytes ber)
+{
+	const unsigned char *p = ber.data, *end = ber.data + ber.len;
+	size_t count = 0;
+
+	while (p < end) {
+		long len;
+		int tag, class;
+		int form = ASN1_get_object(&p, &len, &tag, &class, end - p);
+
+		if ((form & 0x80) != 0 || ++count > ELEMENTS_MAX) {
+			ERR_clear_error();
+			return false;
+		}
+		/* What is in a constructed one comes next. */
+		if ((form & V_ASN1_CONSTRUCTED) == 0)
+			p += len;
+	}
+	return true;
+}
+
 /* Decodes all of ber; a failure leaves nothing in OpenSSL's queue, as it is the peer's. */
 static void *
 decode(struct bytes ber, const ASN1_ITEM *item)
@@ -104,7 +134,7 @@ decode(struct bytes ber, const ASN1_ITEM *item)
 	const unsigned char *p = ber.data;
 	ASN1_VALUE *value;
 
-	if (ber.len == 0 || ber.len > INT32_MAX)
+	if (ber.len == 0 || ber.len > INT32_MAX || !is_reasonable(ber))
 		return NULL;
 	value = ASN1_item_d2i(NULL, &p, (long)ber.len, item);
 	if (value == NULL)
