@@ -178,9 +178,8 @@ subject_key_id_put(struct buf *b, const uint8_t key_id[SHA1_SIZE])
 	der_close(b, outer);
 }
 
-/* authorityKeyIdentifier with the key identifier alone (RFC 5280 4.2.1.1). */
-static void
-authority_key_id_put(struct buf *b, struct bytes key_id)
+void
+app_cert_authority_key_id_put(struct buf *b, struct bytes key_id)
 {
 	size_t outer = der_open(b, DER_SEQUENCE), value, list;
 
@@ -259,7 +258,7 @@ app_cert_build(const struct app_issuer *issuer, const struct app_profile *profil
 	marks = tbs_open(out, subject, issuer->algorithm, issuer->cert.tbs.subject);
 	der_put_raw(out, app_profile_extensions(profile, is_rsa));
 	subject_key_id_put(out, key_id);
-	authority_key_id_put(out, issuer->key_id);
+	app_cert_authority_key_id_put(out, issuer->key_id);
 	if (subject->san.len > 0)
 		extension_put(out, OID_SUBJECT_ALT_NAME, no_subject, subject->san);
 	return tbs_close(out, marks);
@@ -313,7 +312,7 @@ app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[A
 	/* digitalSignature, keyCertSign, cRLSign */
 	ca_extensions_put(out, pathlen, OID_BYTES("\x03\x02\x01\x86"));
 	subject_key_id_put(out, key_id);
-	authority_key_id_put(out, (struct bytes){key_id, sizeof(key_id)});
+	app_cert_authority_key_id_put(out, (struct bytes){key_id, sizeof(key_id)});
 	return tbs_close(out, marks);
 }
 

@@ -52,6 +52,9 @@ MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct 
 MUST_CHECK int app_cert_build(const struct app_issuer *issuer, const struct app_profile *profile,
 			      const struct app_subject *subject, struct buf *out);
 
+/* Appends authorityKeyIdentifier with the key identifier alone (RFC 5280 4.2.1.1, 5.2.1). */
+void app_cert_authority_key_id_put(struct buf *b, struct bytes key_id);
+
 /*
  * Checks a TBSCertificate against RFC 5280 with the strict reader and no help from the builder: version, serial,
  * algorithm, issuer, dates and their encoding, subject or critical SAN, required and forbidden extensions and their

@@ -77,21 +77,6 @@ app_crl_add(const struct app_revoked *entry, void *arg)
 	crl->count++;
 }
 
-/* RFC 5280 5.2.1 */
-static void
-authority_put(struct buf *b, struct bytes key_id)
-{
-	size_t extension = der_open(b, DER_SEQUENCE), value, inside;
-
-	der_put_oid(b, OID_AUTHORITY_KEY_ID);
-	value = der_open(b, DER_OCTET_STRING);
-	inside = der_open(b, DER_SEQUENCE);
-	der_put(b, DER_CONTEXT(0), key_id);
-	der_close(b, inside);
-	der_close(b, value);
-	der_close(b, extension);
-}
-
 /* CRLNumber and BaseCRLNumber; without the latter a reader would take a delta for a full CRL, so it is critical. */
 static void
 number_put(struct buf *b, struct bytes oid, bool critical, int64_t number)
@@ -156,7 +141,7 @@ app_crl_build(const struct app_issuer *issuer, const struct app_crl *crl, int64_
 		der_put(out, DER_SEQUENCE, buf_bytes(&crl->entries));
 	extensions = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
 	list = der_open(out, DER_SEQUENCE);
-	authority_put(out, issuer->key_id);
+	app_cert_authority_key_id_put(out, issuer->key_id);
 	number_put(out, OID_CRL_NUMBER, false, number);
 	if (crl->base != 0)
 		number_put(out, OID_DELTA_CRL_INDICATOR, true, crl->base);

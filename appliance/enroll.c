@@ -133,31 +133,12 @@ on_refusal_stored(struct app_store_request *request, void *arg)
 	a->enrolling.refusals--;
 }
 
-/* May one more refusal be written to the audit trail? */
-static bool
-refusal_allowed(struct app_enrolling *enrolling)
-{
-	int64_t now = clock_mono_ms();
-	int64_t fresh = (now - enrolling->tokens_ms) * APP_REFUSE_RATE / 1000;
-
-	if (fresh > 0) {
-		enrolling->tokens += fresh;
-		enrolling->tokens_ms = now;
-	}
-	if (enrolling->tokens > APP_REFUSE_BURST)
-		enrolling->tokens = APP_REFUSE_BURST;
-	if (enrolling->tokens <= 0)
-		return false;
-	enrolling->tokens--;
-	return true;
-}
-
 static void
 audit_refusal(struct app_authority *a, const struct app_issue *issue, const char *cause)
 {
 	struct app_store_request *request;
 
-	if (!refusal_allowed(&a->enrolling)) {
+	if (!bucket_take(&a->enrolling.records, APP_REFUSE_BURST, 1000 / APP_REFUSE_RATE)) {
 		a->enrolling.skipped++;
 		return;
 	}

@@ -11,6 +11,7 @@
 #define APPLIANCE_ENROLL_H
 
 #include "appliance/link.h"
+#include "board/base/bucket.h"
 
 /*
  * Audit records of refused requests: so many at once, and so many per second in the long run, some tens of megabytes a
@@ -19,12 +20,11 @@
 enum { APP_REFUSE_BURST = 100, APP_REFUSE_RATE = 1 };
 
 struct app_enrolling {
-	size_t lookups;    /* MSG_TRANSACTION under way */
-	size_t refusals;   /* audit records of refusals under way */
-	int64_t tokens;    /* how many more may be written now */
-	int64_t tokens_ms; /* when that was reckoned */
-	uint64_t skipped;  /* refusals since the last one that was written */
-	uint64_t refused;  /* since the start */
+	size_t lookups;        /* MSG_TRANSACTION under way */
+	size_t refusals;       /* audit records of refusals under way */
+	struct bucket records; /* of refusals, that may be written */
+	uint64_t skipped;      /* refusals since the last one that was written */
+	uint64_t refused;      /* since the start */
 };
 
 /* MSG_TRANSACTION: answers STATUS_ISSUED with the certificate, STATUS_NONE, or STATUS_RETRY. */

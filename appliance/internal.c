@@ -19,6 +19,7 @@ static const struct {
 } ra_kinds[APP_RA_COUNT] = {
 	[APP_RA_SIGN] = {APP_USAGE_RA_SIGN, KEY_RA_SIGN, " RA signing"},
 	[APP_RA_DECRYPT] = {APP_USAGE_RA_DECRYPT, KEY_RA_DECRYPT, " RA decryption"},
+	[APP_RA_OCSP] = {APP_USAGE_OCSP, KEY_OCSP, " OCSP"},
 };
 
 /* One question of a check: a public key to the signer, or the current certificates of a usage to the store. */
@@ -80,7 +81,11 @@ on_key(int code, const struct ipc_message *message, void *arg)
 		code = ERR_FORMAT;
 	if (code == 0)
 		code = (int)m.code;
-	if (code != 0) {
+	if (job->key == KEY_OCSP && code == ERR_UNKNOWN) {
+		if (!a->internal.ocsp_off)
+			log_event(OCSP_OFF, msg_key_name(KEY_OCSP));
+		a->internal.ocsp_off = true;
+	} else if (code != 0) {
 		log_event(KEY_NOT_READ, msg_key_name(job->key), err_name(code), log_text(m.text));
 	} else if (job->ra < 0) {
 		a->internal.ca_key_wrong = !bytes_equal(m.spki, a->issuer.cert.tbs.spki);
@@ -88,6 +93,7 @@ on_key(int code, const struct ipc_message *message, void *arg)
 			log_event(CA_KEY_WRONG, log_text("the token's key \"ca\" is not that of the CA certificate"));
 	} else {
 		copy = bytes_dup(m.spki);
+		a->internal.ocsp_off = a->internal.ocsp_off && job->key != KEY_OCSP;
 		if (copy.data != NULL)
 			bytes_replace(&a->internal.ra[job->ra].spki, copy);
 	}
@@ -298,6 +304,8 @@ renewal_due(const struct app_authority *a, int i, int64_t now)
 	int64_t third = (ra->not_after - ra->not_before) / 3;
 	int64_t not_before, not_after;
 
+	if (i == APP_RA_OCSP && a->internal.ocsp_off)
+		return false;
 	if (ra->count == 0)
 		return true;
 	if (third < window)
@@ -484,26 +492,6 @@ on_tls_done(struct app_issue *issue, void *arg)
 	own_free(own);
 }
 
-static bool
-tls_allowed(struct app_internal *internal)
-{
-	int64_t now = clock_mono_ms();
-	int64_t fresh = (now - internal->tls_tokens_ms) / APP_TLS_REFILL_MS;
-
-	if (internal->tls_tokens_ms == 0)
-		fresh = APP_TLS_BURST;
-	if (fresh > 0) {
-		internal->tls_tokens += fresh;
-		internal->tls_tokens_ms = now;
-	}
-	if (internal->tls_tokens > APP_TLS_BURST)
-		internal->tls_tokens = APP_TLS_BURST;
-	if (internal->tls_tokens <= 0)
-		return false;
-	internal->tls_tokens--;
-	return true;
-}
-
 /* The key comes from the request, the names from the configuration; the request may ask for fewer, never for others. */
 static int
 tls_start(struct own_issue *own, const struct app_csr *csr, struct err *e)
@@ -544,7 +532,7 @@ app_internal_tls(struct app_front *front, uint64_t id, const struct msg_tls_requ
 		return;
 	}
 	app_reply_open(&own->reply, front, id);
-	if (!tls_allowed(&a->internal)) {
+	if (!bucket_take(&a->internal.tls, APP_TLS_BURST, APP_TLS_REFILL_MS)) {
 		err_set(&e, ERR_BUSY, 0, "the front asks too often");
 		tls_refuse(own, ERR_BUSY, &e);
 		return;

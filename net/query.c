@@ -118,18 +118,6 @@ net_query_path_is(struct bytes path, const char *prefix, const char *rest)
 	       is_word((struct bytes){path.data + len, path.len - len}, rest);
 }
 
-static int
-hex_digit(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 /* The next character with its percent-escapes undone; WRONG when one is broken.  v is not at its end. */
 static int
 next_char(struct view *v)
@@ -137,8 +125,8 @@ next_char(struct view *v)
 	int c = view_u8(v), high, low, depth;
 
 	for (depth = 0; c == '%'; depth++) {
-		high = hex_digit(view_u8(v));
-		low = hex_digit(view_u8(v));
+		high = bytes_hex_digit((char)view_u8(v));
+		low = bytes_hex_digit((char)view_u8(v));
 		if (depth == ESCAPES_MAX || v->bad || high < 0 || low < 0)
 			return WRONG;
 		c = high << 4 | low;

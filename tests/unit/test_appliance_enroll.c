@@ -199,7 +199,7 @@ TEST(refuses_every_truncation_and_every_other_message_type)
 	/* The next one that is recorded tells how many were not. */
 	skipped = o.authority.enrolling.skipped;
 	CHECK(skipped >= (uint64_t)sent - APP_REFUSE_BURST - 10 * APP_REFUSE_RATE);
-	o.authority.enrolling.tokens = 1;
+	o.authority.enrolling.records.used = 0;
 	office_enroll(&o, "after", key, "FEDCBA9876543210");
 	OFFICE_UNTIL(&o, o.authority.enrolling.refusals == 0);
 	snprintf(why, sizeof(why), "challenge: not known (%llu before it not recorded)", (unsigned long long)skipped);
