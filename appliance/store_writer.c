@@ -9,6 +9,9 @@
 /* An audit record's detail is a few hundred bytes; four times a request's texts, all escaped, must fit. */
 enum { DETAIL_MAX = 8192 };
 
+/* Intents that the start resolves with one commit. */
+enum { RECOVER_BATCH = 64 };
+
 static int
 read_tail(struct app_store_writer *w, struct err *e)
 {
@@ -117,7 +120,7 @@ struct found {
 	int64_t since;
 };
 
-/* Resolves the first intent in a transaction of its own: 1, or 0 when there is none. */
+/* Resolves the first intent: 1, or 0 when there is none. */
 static int
 resolve_first(struct app_store_writer *w, int64_t now, struct found *found, struct err *e)
 {
@@ -147,43 +150,52 @@ report(const struct found *found, app_store_intent_fn intent, void *arg)
 		intent(found->serial, found->subject, found->since, arg);
 }
 
-/* One step of the recovery, committed: 1 when there was an intent. */
+/* Resolves what found has room for; notes that the store is open when nothing is left. */
 static int
-recover_step(struct app_store_writer *w, struct found *found, struct err *e)
+resolve_some(struct app_store_writer *w, struct found *found, size_t *ret_count, struct err *e)
+{
+	int64_t now = clock_wall();
+	int code = 1;
+
+	for (*ret_count = 0; code == 1 && *ret_count < RECOVER_BATCH; *ret_count += code == 1) {
+		memset(&found[*ret_count], 0, sizeof(*found));
+		code = resolve_first(w, now, &found[*ret_count], e);
+	}
+	if (code != 0)
+		return code < 0 ? code : 0;
+	buf_clear(&w->detail);
+	return app_store_audit_add(w, APP_AUDIT_STORE_OPENED, now, "system", (struct bytes){NULL, 0}, "", e);
+}
+
+/* One step of the recovery, committed; found and *ret_count are what it resolved, RECOVER_BATCH when there may be more. */
+static int
+recover_step(struct app_store_writer *w, struct found *found, size_t *ret_count, struct err *e)
 {
 	struct app_store_state before = w->state;
-	int64_t now = clock_wall();
-	int found_one;
 	int code;
 
-	found_one = code = run(w, APP_STMT_BEGIN, e);
+	code = run(w, APP_STMT_BEGIN, e);
 	if (code == 0)
-		found_one = code = resolve_first(w, now, found, e);
-	if (code == 0) {
-		buf_clear(&w->detail);
-		code = app_store_audit_add(w, APP_AUDIT_STORE_OPENED, now, "system", (struct bytes){NULL, 0}, "", e);
-	}
-	if (code >= 0)
+		code = resolve_some(w, found, ret_count, e);
+	if (code == 0)
 		code = run(w, APP_STMT_COMMIT, e);
-	if (code < 0) {
+	if (code < 0)
 		roll_back(w, &before);
-		return code;
-	}
-	return found_one;
+	return code;
 }
 
 int
 app_store_writer_recover(struct app_store_writer *w, app_store_intent_fn intent, void *arg, struct err *e)
 {
-	struct found found;
+	struct found found[RECOVER_BATCH];
+	size_t count = 0;
 	int code;
 
 	do {
-		memset(&found, 0, sizeof(found));
-		code = recover_step(w, &found, e);
-		if (code == 1)
-			report(&found, intent, arg);
-	} while (code == 1);
+		code = recover_step(w, found, &count, e);
+		for (size_t i = 0; code == 0 && i < count; i++)
+			report(&found[i], intent, arg);
+	} while (code == 0 && count == RECOVER_BATCH);
 	return code;
 }
 
