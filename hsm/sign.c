@@ -290,8 +290,8 @@ hsm_unwrap(const struct hsm_key *key, const struct hsm_unwrap *request, uint8_t 
 		good &= find_key(key, request, &plain, &found);
 		select_bytes(good, found, random, request->key_size, ret_key);
 		/*
-		 * The token itself failed, and not the OAEP that OpenSSL took off.  Where a bad padding looks like that,
-		 * every unwrapping is in doubt: a probe after the bad ones alone could be felt by who sent them.
+		 * The token itself failed, and not the OAEP that OpenSSL took off.  Where a bad padding looks like
+		 * that, every unwrapping is in doubt: a probe after the bad ones alone could be felt by who sent them.
 		 */
 		*ret_suspect = token_unpads ||
 			       (plain.decrypted == 0 && (plain.rv != CKR_OK || request->padding == UNWRAP_PKCS1));

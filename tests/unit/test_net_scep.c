@@ -7,8 +7,6 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
-#include "board/base/der.h"
-#include "board/base/oid.h"
 #include "net/cms.h"
 #include "net/scep.h"
 #include "tests/lib/certs.h"
@@ -217,61 +215,6 @@ TEST(what_is_no_scep_message_is_an_http_error)
 	CHECK_INT(net_scep_parse((struct bytes){f.ca_der.data, f.ca_der.len / 2}, &lax, &request, &e), ERR_FORMAT);
 	CHECK(strstr(e.text, "cut short") != NULL);
 	CHECK(request == NULL);
-}
-
-/* SignedData with one signer, whose certificate is missing, and count CRLs of two octets. */
-static void
-put_with_crls(struct buf *out, size_t count)
-{
-	const struct bytes none = {NULL, 0};
-	size_t info = der_open(out, DER_SEQUENCE), outer, body, mark, signer, attribute;
-
-	der_put_oid(out, OID_SIGNED_DATA);
-	outer = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
-	body = der_open(out, DER_SEQUENCE);
-	der_put_int(out, 1);
-	der_put(out, DER_SET, none);
-	mark = der_open(out, DER_SEQUENCE);
-	der_put_oid(out, OID_DATA);
-	der_close(out, mark);
-	mark = der_open(out, DER_CONTEXT_CONSTRUCTED(1));
-	for (size_t i = 0; i < count; i++)
-		der_put(out, DER_SEQUENCE, none);
-	der_close(out, mark);
-	mark = der_open(out, DER_SET);
-	signer = der_open(out, DER_SEQUENCE);
-	der_put_int(out, 1);
-	der_put(out, DER_CONTEXT(0), bytes_of_text("key identifier"));
-	net_cms_put_algorithm(out, OID_SHA256, false);
-	attribute = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
-	certs_attribute(out, OID_SCEP_TRANSACTION_ID, DER_PRINTABLE_STRING, bytes_of_text("t"));
-	der_close(out, attribute);
-	net_cms_put_algorithm(out, OID_RSA_ENCRYPTION, true);
-	der_put(out, DER_OCTET_STRING, bytes_of_text("signature"));
-	der_close(out, signer);
-	der_close(out, mark);
-	der_close(out, body);
-	der_close(out, outer);
-	der_close(out, info);
-}
-
-/* Each object of the decoder costs fifty times the two octets that it is made of, and is kept until the answer. */
-TEST(a_message_of_nothing_but_elements_is_not_decoded)
-{
-	struct net_scep_request *request = NULL;
-	struct err e = {0};
-	AUTO_BUF few;
-	AUTO_BUF many;
-
-	buf_init(&few, 1 << 20);
-	buf_init(&many, 1 << 20);
-	put_with_crls(&few, 10);
-	CHECK_INT(net_scep_parse(buf_bytes(&few), &lax, &request, &e), 0);
-	CHECK_INT(request->fail_info, SCEP_BAD_MESSAGE_CHECK);
-	net_scep_request_free(request);
-	put_with_crls(&many, 500000);
-	CHECK_INT(buf_status(&many), 0);
-	CHECK_INT(net_scep_parse(buf_bytes(&many), &lax, &request, &e), ERR_FORMAT);
 }
 
 TEST(each_mistake_gets_its_fail_info)
@@ -900,7 +843,6 @@ main(void)
 {
 	const struct CMUnitTest list[] = {
 		RUN(what_is_no_scep_message_is_an_http_error),
-		RUN(a_message_of_nothing_but_elements_is_not_decoded),
 		RUN(each_mistake_gets_its_fail_info),
 		RUN(what_clients_do_differently_is_served),
 		RUN(a_request_tells_who_asks_and_how),
