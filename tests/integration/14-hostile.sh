@@ -93,11 +93,12 @@ subjectAltName: more than 64 names
 subject: empty, and there is no subjectAltName
 message is cut short
 the message is no base64
-the URL is too long
+the URL is longer than front.url_bytes \(maxUrl\)
 the length of the body is not certain
 only GET, HEAD and POST are served
-no HTTP, or the header is too long
-the body is too long
+no HTTP
+a header field is longer than front.field_bytes \(MaxFieldLength\)
+the body is longer than front.body_bytes \(maxAllowedContentLength\)
 END
 device_setup
 check "strongSwan enrolls after all that" enroll_device afterwards
