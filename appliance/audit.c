@@ -26,6 +26,9 @@ static const char *const event_names[] = {
 	[APP_AUDIT_CRL] = "crl",
 	[APP_AUDIT_INTENT_UNRESOLVED] = "intent-unresolved",
 	[APP_AUDIT_CA_IMPORTED] = "ca-imported",
+	[APP_AUDIT_REQUEST_HELD] = "request-held",
+	[APP_AUDIT_REQUEST_APPROVED] = "request-approved",
+	[APP_AUDIT_REQUEST_DENIED] = "request-denied",
 	[APP_AUDIT_RELEASE] = "release",
 };
 

@@ -54,6 +54,12 @@ void app_command_crl_show(struct app_session *session);            /* number, da
 void app_command_crl_make(struct app_session *session);            /* makes and publishes one now */
 void app_command_ca_show(struct app_session *session);             /* the chain and its fingerprint */
 
+/* The handlers: command_request.c */
+void app_command_request_list(struct app_session *session);    /* what waits for an operator, and what was denied */
+void app_command_request_show(struct app_session *session);    /* one request, with all names and the key */
+void app_command_request_approve(struct app_session *session); /* and issues it */
+void app_command_request_deny(struct app_session *session);    /* the device is told at its next question */
+
 /* The handlers: command_unit.c */
 void app_command_challenge_create(struct app_session *session); /* one-time challenges, a line each */
 void app_command_challenge_list(struct app_session *session);   /* how many are open */

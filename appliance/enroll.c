@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/held.h"
 #include "appliance/renew.h"
 #include "appliance/state.h"
 #include "appliance/validity.h"
@@ -11,7 +12,7 @@
 #include "board/base/log.h"
 #include "board/base/oid.h"
 
-enum { PKCS_REQ = 19, RENEWAL_REQ = 17, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
+enum { PKCS_REQ = 19, RENEWAL_REQ = 17, DAY_S = 86400, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
 
 #define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
 
@@ -28,7 +29,10 @@ struct enrollment {
 	struct app_authority *authority;
 	struct app_csr csr; /* until the TBSCertificate is built */
 	bool has_csr;
+	bool waits; /* it needs an operator */
 	struct app_issue issue;
+	struct app_held held; /* with waits */
+	struct app_store_request request;
 };
 
 /* Why and how a request is refused. */
@@ -38,16 +42,8 @@ struct refusal {
 	const char *cause; /* for log and audit */
 };
 
-/* One MSG_TRANSACTION under way. */
-struct lookup {
-	struct app_reply reply;
-	struct app_authority *authority;
-	struct app_store_request request;
-};
-
-/* A transactionID as the store keeps it: text as it is, anything else by its hash.  It is compared, never decoded. */
-static void
-transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
+void
+app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
 {
 	bool printable = id.len > 0 && id.len < APP_TRANSACTION_MAX;
 	uint8_t hash[32];
@@ -63,61 +59,6 @@ transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
 	x509_sha256(id, hash);
 	snprintf(out, APP_TRANSACTION_MAX, "sha256:%s",
 		 bytes_hex((struct bytes){hash, sizeof(hash)}, hex, sizeof(hex)));
-}
-
-static void
-on_found(struct app_store_request *request, void *arg)
-{
-	struct lookup *lookup = arg;
-	struct msg_decision decision = {.status = STATUS_RETRY, .code = request->code};
-
-	if (request->code == ERR_UNKNOWN)
-		decision.status = STATUS_NONE;
-	if (request->code == 0 && request->record_count > 0) {
-		decision.status = STATUS_ISSUED;
-		decision.certificate = request->records[0].der;
-	}
-	if (decision.status == STATUS_RETRY)
-		log_event(FAILURE, "looking up a transaction", err_name(request->code), request->e.detail,
-			  log_text(request->e.text));
-	app_reply_send(&lookup->reply, &decision);
-	app_store_request_fini(request);
-	lookup->authority->enrolling.lookups--;
-	free(lookup);
-}
-
-void
-app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_transaction *m)
-{
-	struct app_authority *a = front->authority;
-	struct lookup *lookup = calloc(1, sizeof(*lookup));
-	struct app_reply refused;
-	int status;
-
-	if (lookup == NULL || m->key_hash.len != APP_HASH_SIZE || m->transaction_id.len == 0 || a->stopping) {
-		app_reply_open(&refused, front, id);
-		if (a->stopping || lookup == NULL)
-			app_reply_retry(&refused, a->stopping ? ERR_CLOSED : ERR_NOMEM);
-		else
-			app_reply_status(&refused, STATUS_NONE, 0, NULL);
-		free(lookup);
-		return;
-	}
-	app_reply_open(&lookup->reply, front, id);
-	lookup->authority = a;
-	lookup->request.op = APP_STORE_TRANSACTION;
-	lookup->request.done = on_found;
-	lookup->request.arg = lookup;
-	lookup->request.now = clock_wall();
-	transaction_text(m->transaction_id, lookup->request.transaction_id);
-	memcpy(lookup->request.key_hash, m->key_hash.data, APP_HASH_SIZE);
-	status = app_store_submit(a->store, &lookup->request);
-	if (status != 0) {
-		app_reply_retry(&lookup->reply, status);
-		free(lookup);
-		return;
-	}
-	a->enrolling.lookups++;
 }
 
 static void
@@ -172,6 +113,7 @@ enrollment_free(struct enrollment *enrollment)
 	if (enrollment->has_csr)
 		app_csr_fini(&enrollment->csr);
 	app_issue_fini(&enrollment->issue);
+	app_held_fini(&enrollment->held);
 	free(enrollment);
 }
 
@@ -406,7 +348,7 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 	issue->usage = APP_USAGE_DEVICE;
 	issue->done = on_issue_done;
 	issue->arg = enrollment;
-	transaction_text(m->transaction_id, issue->transaction_id);
+	app_enroll_transaction_text(m->transaction_id, issue->transaction_id);
 	snprintf(issue->peer, sizeof(issue->peer), "%s", m->peer);
 	snprintf(issue->actor, sizeof(issue->actor), "peer %.58s", m->peer);
 	return enrollment;
@@ -416,11 +358,17 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 static int
 authorize_first(struct enrollment *enrollment, const struct x509 *signer, struct refusal *ret_refusal, struct err *e)
 {
+	const struct app_authority *a = enrollment->authority;
 	int status = check_signer(enrollment, signer, e);
 
 	if (status != 0) {
 		*ret_refusal = refusal_for(status, e);
 		return status;
+	}
+	enrollment->waits = a->conf->template_approval;
+	if (enrollment->csr.challenge.len == 0 && strcmp(a->conf->challenge_missing, "pending") == 0) {
+		enrollment->waits = true;
+		return 0;
 	}
 	if (enrollment->csr.challenge.len == 0) {
 		*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_MISSING)};
@@ -448,6 +396,67 @@ authorize(struct enrollment *enrollment, const struct msg_enroll *m, struct refu
 	return authorize_first(enrollment, &signer, ret_refusal, e);
 }
 
+static void
+on_held(struct app_store_request *request, void *arg)
+{
+	struct enrollment *enrollment = arg;
+	struct app_issue *issue = &enrollment->issue;
+	struct msg_decision decision = {.status = STATUS_PENDING};
+	struct err e = request->e;
+	int code = request->code;
+
+	enrollment->authority->enrolling.lookups--;
+	if (code == 0)
+		log_event(ENROLL_HELD, (long long)request->number, log_text(issue->subject_text), log_text(issue->peer),
+			  log_text(issue->transaction_id));
+	if (code == ERR_EXISTS && request->record_count > 0)
+		decision = (struct msg_decision){.status = STATUS_ISSUED, .certificate = request->records[0].der};
+	if (code == 0 || decision.status == STATUS_ISSUED)
+		app_reply_send(&enrollment->reply, &decision);
+	app_store_request_fini(request);
+	if (code == 0 || decision.status == STATUS_ISSUED)
+		enrollment_free(enrollment);
+	else if (code == ERR_DENIED && request->verdict != APP_CHALLENGE_OK)
+		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(request->verdict)});
+	else if (code == ERR_DENIED)
+		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e.text});
+	else
+		retry_later(enrollment, code == ERR_LIMIT ? ERR_BUSY : code, &e);
+}
+
+/* Has the request wait for an operator instead of issuing. */
+static int
+hold(struct enrollment *enrollment, struct err *e)
+{
+	struct app_authority *a = enrollment->authority;
+	const struct app_issue *issue = &enrollment->issue;
+	struct app_store_request *request = &enrollment->request;
+	int status = app_held_copy(&enrollment->held, issue->subject.name, issue->subject.spki, issue->subject.san);
+
+	if (status != 0)
+		return err_set(e, status, 0, "keeping the request");
+	request->op = APP_STORE_HOLD;
+	request->done = on_held;
+	request->arg = enrollment;
+	enrollment->held.requested_not_after = issue->requested_not_after;
+	request->hold = &enrollment->held;
+	request->now = clock_wall();
+	request->expires = request->now + (int64_t)a->conf->scep_pending_days * DAY_S;
+	request->max_open = a->conf->scep_pending_max;
+	request->has_challenge = issue->has_challenge;
+	memcpy(request->challenge_hash, issue->challenge_hash, APP_HASH_SIZE);
+	memcpy(request->key_hash, issue->key_hash, APP_HASH_SIZE);
+	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
+	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
+	snprintf(request->peer, sizeof(request->peer), "%s", issue->peer);
+	snprintf(request->actor, sizeof(request->actor), "%s", issue->actor);
+	status = app_store_submit(a->store, request);
+	if (status != 0)
+		return err_set(e, status, 0, "the store's queue");
+	a->enrolling.lookups++;
+	return 0;
+}
+
 /*
  * Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for
  * peers' faults.
@@ -473,6 +482,8 @@ begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 	status = authorize(enrollment, m, ret_refusal, e);
 	if (status != 0)
 		return status;
+	if (enrollment->waits)
+		return hold(enrollment, e);
 	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
 	if (status == 0) {
 		/* It borrows from the message, and holds the challenge. */

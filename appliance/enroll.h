@@ -11,6 +11,7 @@
 #define APPLIANCE_ENROLL_H
 
 #include "appliance/link.h"
+#include "appliance/store.h"
 #include "board/base/bucket.h"
 
 /*
@@ -20,15 +21,15 @@
 enum { APP_REFUSE_BURST = 100, APP_REFUSE_RATE = 1 };
 
 struct app_enrolling {
-	size_t lookups;        /* MSG_TRANSACTION under way */
+	size_t lookups;        /* MSG_TRANSACTION, and requests on their way to wait, under way */
 	size_t refusals;       /* audit records of refusals under way */
 	struct bucket records; /* of refusals, that may be written */
 	uint64_t skipped;      /* refusals since the last one that was written */
 	uint64_t refused;      /* since the start */
 };
 
-/* MSG_TRANSACTION: answers STATUS_ISSUED with the certificate, STATUS_NONE, or STATUS_RETRY. */
-void app_enroll_transaction(struct app_front *front, uint64_t id, const struct msg_transaction *m);
+/* A transactionID as the store keeps it: text as it is, anything else by its hash.  It is compared, never decoded. */
+void app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX]);
 
 /* MSG_ENROLL: answers with the decision. */
 void app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll *m);

@@ -22,6 +22,7 @@
 #include "board/base/err.h"
 #include "board/base/loop.h"
 
+struct app_held;
 struct app_store;
 struct app_store_request;
 
@@ -77,8 +78,18 @@ enum app_store_op {
 	APP_STORE_CRL_PUT,
 	APP_STORE_CA_PUT, /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
-	APP_STORE_TRANSACTION, /* in: transaction_id key_hash now → record in force; ERR_UNKNOWN */
-	APP_STORE_SHOW,        /* in: serial → record; ERR_UNKNOWN */
+	/*
+	 * in: hold transaction_id key_hash challenge_hash subject peer now expires max_open → number, of an earlier one
+	 * too; fails as RESERVE, and with ERR_DENIED when an operator denied it, ERR_LIMIT when max_open wait
+	 */
+	APP_STORE_HOLD,
+	APP_STORE_APPROVE, /* in: number actor now → held[0]; ERR_UNKNOWN, ERR_STAGE when it was decided already */
+	APP_STORE_DENY,    /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
+
+	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
+	APP_STORE_TRANSACTION,
+	APP_STORE_HELD,    /* in: number, or 0 for all → held; ERR_UNKNOWN */
+	APP_STORE_SHOW,    /* in: serial → record; ERR_UNKNOWN */
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
 	APP_STORE_CRL_GET, /* → the last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
@@ -115,6 +126,7 @@ struct app_store_request {
 	uint8_t serial[APP_SERIAL_SIZE];
 	uint8_t tbs_hash[APP_HASH_SIZE];
 	uint8_t key_hash[APP_HASH_SIZE]; /* SHA-256 of the requester's SubjectPublicKeyInfo */
+	const struct app_held *hold;     /* HOLD: name, spki and san of it; borrowed until done */
 	bool renews;                     /* RESERVE: the certificate with serial old_serial, to be checked */
 	uint8_t old_serial[APP_SERIAL_SIZE];
 	uint8_t old_hash[APP_HASH_SIZE];          /* SHA-256 of its DER */
@@ -144,6 +156,9 @@ struct app_store_request {
 	enum app_challenge_verdict verdict;
 	struct app_record *records; /* owned by the request, der included */
 	size_t record_count;
+	struct app_held *held; /* owned by the request */
+	size_t held_count;
+	int held_state; /* enum app_held_state */
 	struct app_store_counts counts;
 	struct buf out; /* AUDIT */
 

@@ -2,18 +2,15 @@
 #include <string.h>
 
 #include "appliance/store_read.h"
-#include "appliance/store_writer.h"
+#include "appliance/store_change.h"
 #include "board/base/clock.h"
 #include "board/base/x509.h"
 
 /* A challenge is remembered for this long behind its expiry, so that "used" and "expired" differ from "not known". */
 enum { CHALLENGE_MEMORY_S = 24 * 3600, PURGE_MAX = 64, AUDIT_CHALLENGE_BYTES = 4 };
 
-/* The end of time (RFC 5280 4.1.2.5): what a crash left may have been signed for any time. */
-static const int64_t NO_END = 253402300799;
-
-static int64_t
-request_now(const struct app_store_request *r)
+int64_t
+app_store_change_now(const struct app_store_request *r)
 {
 	return r->now > 0 ? r->now : clock_wall();
 }
@@ -24,22 +21,20 @@ request_serial(const struct app_store_request *r)
 	return (struct bytes){r->serial, sizeof(r->serial)};
 }
 
-/* Closes the audit record of a request whose detail is written. */
-static int
-audit(struct app_store_writer *w, const struct app_store_request *r, enum app_audit_event event, struct bytes serial,
-      const char *subject, struct err *e)
+int
+app_store_change_audit(struct app_store_writer *w, const struct app_store_request *r, enum app_audit_event event,
+		       struct bytes serial, const char *subject, struct err *e)
 {
 	char actor[sizeof(r->peer) + sizeof("peer ")];
 
 	if (r->actor[0] != '\0')
-		return app_store_audit_add(w, event, request_now(r), r->actor, serial, subject, e);
+		return app_store_audit_add(w, event, app_store_change_now(r), r->actor, serial, subject, e);
 	snprintf(actor, sizeof(actor), "%s%s", r->peer[0] != '\0' ? "peer " : "system", r->peer);
-	return app_store_audit_add(w, event, request_now(r), actor, serial, subject, e);
+	return app_store_audit_add(w, event, app_store_change_now(r), actor, serial, subject, e);
 }
 
-/* The first digits name a challenge in the trail without telling enough to look for it. */
-static void
-put_challenge(struct app_store_writer *w, const struct app_store_request *r)
+void
+app_store_change_put_challenge(struct app_store_writer *w, const struct app_store_request *r)
 {
 	app_audit_put_bytes(&w->detail, "challenge", (struct bytes){r->challenge_hash, AUDIT_CHALLENGE_BYTES});
 }
@@ -53,151 +48,13 @@ put_der_hash(struct app_store_writer *w, struct bytes der)
 	app_audit_put_bytes(&w->detail, "sha256", (struct bytes){hash, sizeof(hash)});
 }
 
-/* Does the query with this one key find a row? 1 or 0. */
-static int
-exists(struct app_store_writer *w, enum app_store_stmt id, struct bytes key, struct err *e)
+int
+app_store_change_exists(struct app_store_writer *w, enum app_store_stmt id, struct bytes key, struct err *e)
 {
 	AUTO_QUERY q = app_store_query(w->db, id);
 
 	app_store_query_blob(&q, key);
 	return app_store_query_step(&q, e);
-}
-
-static int
-check_challenge(struct app_store_writer *w, struct app_store_request *r, struct err *e)
-{
-	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CHALLENGE_GET);
-	struct bytes hash = {r->challenge_hash, sizeof(r->challenge_hash)};
-	int code;
-
-	app_store_query_blob(&q, hash);
-	code = app_store_query_step(&q, e);
-	if (code < 0)
-		return code;
-	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 0), hash))
-		r->verdict = APP_CHALLENGE_NOT_KNOWN;
-	else if (app_store_query_get_int(&q, 2) != 0)
-		r->verdict = APP_CHALLENGE_USED;
-	else if (app_store_query_get_int(&q, 1) <= request_now(r))
-		r->verdict = APP_CHALLENGE_EXPIRED;
-	else
-		r->verdict = APP_CHALLENGE_OK;
-	if (r->verdict != APP_CHALLENGE_OK)
-		return err_set(e, ERR_DENIED, 0, "the challenge is not good");
-	code = exists(w, APP_STMT_INTENT_OF_CHALLENGE, hash, e);
-	if (code != 1)
-		return code;
-	r->verdict = APP_CHALLENGE_RESERVED;
-	return err_set(e, ERR_DENIED, 0, "another request holds the challenge");
-}
-
-/* Is the transaction answered already, or being answered? */
-static int
-check_transaction(struct app_store_writer *w, struct app_store_request *r, struct bytes hash, struct err *e)
-{
-	struct err failed = {0};
-	bool compromised;
-	int code;
-
-	code = app_store_read_transaction(w->db, r, &failed);
-	if (code == 0)
-		return err_set(e, ERR_EXISTS, 0, "this transaction has its certificate already");
-	compromised = r->record_count > 0 && r->records[0].reason == APP_REASON_KEY_COMPROMISE;
-	app_store_request_fini(r); /* one that ended or is revoked helps nobody */
-	if (compromised)
-		return err_set(e, ERR_DENIED, 0, "the key was revoked as compromised");
-	if (code < 0 && code != ERR_UNKNOWN)
-		return err_set(e, code, failed.detail, "%s", failed.text);
-	code = exists(w, APP_STMT_INTENT_OF_TRANSACTION, hash, e);
-	return code == 1 ? err_set(e, ERR_BUSY, 0, "this transaction is being answered") : code;
-}
-
-/* A renewal is as good as its old certificate is at this moment. */
-static int
-check_old(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
-{
-	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CERTIFICATE_OLD);
-	uint8_t hash[APP_HASH_SIZE];
-	int code;
-
-	app_store_query_blob(&q, (struct bytes){r->old_serial, sizeof(r->old_serial)});
-	code = app_store_query_step(&q, e);
-	if (code < 0)
-		return code;
-	x509_sha256(app_store_query_get_blob(&q, 2), hash);
-	if (code == 0 || memcmp(hash, r->old_hash, sizeof(hash)) != 0)
-		return err_set(e, ERR_UNKNOWN, 0, "renewal: the old certificate is not in the store");
-	if (app_usage_parse(app_store_query_get_text(&q, 0)) != APP_USAGE_DEVICE)
-		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate is not that of a device");
-	if (app_store_query_get_int(&q, 1) != 0)
-		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate is revoked");
-	return 0;
-}
-
-static int
-check_reserve(struct app_store_writer *w, struct app_store_request *r, struct bytes transaction, struct err *e)
-{
-	int code;
-
-	if (r->usage < 0 || r->usage >= APP_USAGE_COUNT)
-		return err_set(e, ERR_FORMAT, 0, "no such usage");
-	code = exists(w, APP_STMT_SERIAL_USED, request_serial(r), e);
-	if (code == 1)
-		return err_set(e, ERR_STAGE, 0, "the serial number is in use");
-	if (code == 0 && transaction.len > 0)
-		code = check_transaction(w, r, transaction, e);
-	if (code == 0 && r->renews)
-		code = check_old(w, r, e);
-	if (code == 0 && r->has_challenge)
-		code = check_challenge(w, r, e);
-	return code;
-}
-
-static int
-reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e)
-{
-	struct app_store_query q;
-	uint8_t hash[APP_STORE_TXHASH_SIZE];
-	struct bytes transaction = {NULL, 0};
-	struct bytes challenge = {r->challenge_hash, sizeof(r->challenge_hash)};
-	char when[24];
-	int code;
-
-	if (r->transaction_id[0] != '\0') {
-		app_store_read_transaction_hash(r, hash);
-		transaction = (struct bytes){hash, sizeof(hash)};
-	}
-	code = check_reserve(w, r, transaction, e);
-	if (code < 0)
-		return code;
-	q = app_store_query(w->db, APP_STMT_INTENT_ADD);
-	app_store_query_blob(&q, request_serial(r));
-	app_store_query_text(&q, app_usage_name((enum app_usage)r->usage));
-	app_store_query_blob(&q, (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
-	app_store_query_blob(&q, transaction);
-	app_store_query_blob(&q, r->has_challenge ? challenge : (struct bytes){NULL, 0});
-	app_store_query_int(&q, request_now(r));
-	app_store_query_int(&q, r->not_after > 0 ? r->not_after : NO_END);
-	app_store_query_text(&q, r->subject);
-	app_store_query_text(&q, r->template_name);
-	app_store_query_text(&q, r->peer);
-	code = app_store_query_run(&q, e);
-	if (code < 0)
-		return code;
-	app_audit_put_text(&w->detail, "usage", app_usage_name((enum app_usage)r->usage));
-	app_audit_put_text(&w->detail, "template", r->template_name);
-	if (r->actor[0] != '\0')
-		app_audit_put_text(&w->detail, "peer", r->peer);
-	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
-	app_audit_put_bytes(&w->detail, "key", (struct bytes){r->key_hash, sizeof(r->key_hash)});
-	app_audit_put_bytes(&w->detail, "tbs", (struct bytes){r->tbs_hash, sizeof(r->tbs_hash)});
-	if (r->renews)
-		app_audit_put_bytes(&w->detail, "renews", (struct bytes){r->old_serial, sizeof(r->old_serial)});
-	if (r->expires != 0)
-		app_audit_put_text(&w->detail, "requested_not_after", clock_text(r->expires, when, sizeof(when)));
-	if (r->has_challenge)
-		put_challenge(w, r);
-	return audit(w, r, APP_AUDIT_INTENT, request_serial(r), r->subject, e);
 }
 
 /* Tells the next delta CRL that it has to say something about this certificate. */
@@ -279,7 +136,7 @@ issue(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "there is no intent with this serial number");
 	row.not_before = r->not_before;
 	row.not_after = r->not_after;
-	row.issued = request_now(r);
+	row.issued = app_store_change_now(r);
 	row.usage = app_store_query_get_text(&q, 0);
 	row.transaction_hash = app_store_query_get_blob(&q, 1);
 	challenge = app_store_query_get_blob(&q, 2);
@@ -289,13 +146,15 @@ issue(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	code = app_store_change_insert(w, &row, e);
 	if (code == 0 && challenge.len > 0)
 		code = app_store_change_spend(w, challenge, row.serial, row.issued, e);
+	if (code == 0 && row.transaction_hash.len > 0)
+		code = app_store_change_unhold(w, row.transaction_hash, e);
 	if (code == 0)
 		code = delete_intent(w, row.serial, e);
 	if (code < 0)
 		return code;
 	put_der_hash(w, r->der);
 	app_audit_put_text(&w->detail, "not_after", clock_text(r->not_after, when, sizeof(when)));
-	return audit(w, r, APP_AUDIT_ISSUE, row.serial, row.subject, e);
+	return app_store_change_audit(w, r, APP_AUDIT_ISSUE, row.serial, row.subject, e);
 }
 
 static int
@@ -303,14 +162,14 @@ abandon(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	int code;
 
-	code = exists(w, APP_STMT_INTENT_GET, request_serial(r), e);
+	code = app_store_change_exists(w, APP_STMT_INTENT_GET, request_serial(r), e);
 	if (code <= 0)
 		return code < 0 ? code : err_set(e, ERR_UNKNOWN, 0, "there is no intent with this serial number");
 	code = delete_intent(w, request_serial(r), e);
 	if (code < 0)
 		return code;
 	app_audit_put_text(&w->detail, "why", r->text);
-	return audit(w, r, APP_AUDIT_ABANDON, request_serial(r), r->subject, e);
+	return app_store_change_audit(w, r, APP_AUDIT_ABANDON, request_serial(r), r->subject, e);
 }
 
 static int
@@ -320,7 +179,7 @@ refuse(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	if (r->actor[0] != '\0')
 		app_audit_put_text(&w->detail, "peer", r->peer);
 	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
-	return audit(w, r, APP_AUDIT_REFUSE, (struct bytes){NULL, 0}, r->subject, e);
+	return app_store_change_audit(w, r, APP_AUDIT_REFUSE, (struct bytes){NULL, 0}, r->subject, e);
 }
 
 static int
@@ -371,28 +230,28 @@ create_challenge(struct app_store_writer *w, struct app_store_request *r, struct
 	char when[32];
 	int code;
 
-	if (r->expires <= request_now(r))
+	if (r->expires <= app_store_change_now(r))
 		return err_set(e, ERR_FORMAT, 0, "a challenge that has expired already");
-	code = exists(w, APP_STMT_CHALLENGE_GET, hash, e);
+	code = app_store_change_exists(w, APP_STMT_CHALLENGE_GET, hash, e);
 	if (code == 1)
 		return err_set(e, ERR_EXISTS, 0, "the challenge exists already");
 	if (code == 0)
-		code = sweep_open(w, request_now(r), e);
+		code = sweep_open(w, app_store_change_now(r), e);
 	if (code < 0)
 		return code;
 	if (w->state.open >= r->max_open)
 		return err_set(e, ERR_LIMIT, 0, "%lld challenges are open", (long long)w->state.open);
 	q = app_store_query(w->db, APP_STMT_CHALLENGE_ADD);
 	app_store_query_blob(&q, hash);
-	app_store_query_int(&q, request_now(r));
+	app_store_query_int(&q, app_store_change_now(r));
 	app_store_query_int(&q, r->expires);
 	code = app_store_query_run(&q, e);
 	if (code < 0)
 		return code;
 	w->state.open++;
-	put_challenge(w, r);
+	app_store_change_put_challenge(w, r);
 	app_audit_put_text(&w->detail, "expires", clock_text(r->expires, when, sizeof(when)));
-	return audit(w, r, APP_AUDIT_CHALLENGE_CREATED, (struct bytes){NULL, 0}, r->subject, e);
+	return app_store_change_audit(w, r, APP_AUDIT_CHALLENGE_CREATED, (struct bytes){NULL, 0}, r->subject, e);
 }
 
 /* Writes the certificate's new state and notes that it changed. */
@@ -430,13 +289,14 @@ revoke(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 		return err_set(e, ERR_EXISTS, 0, "the certificate is revoked already");
 	/* What was on hold stays not valid since then. */
 	code = set_revoked(w, r, app_store_query_get_int(&found, 0),
-			   on_hold ? app_store_query_get_int(&found, 1) : request_now(r), r->reason, e);
+			   on_hold ? app_store_query_get_int(&found, 1) : app_store_change_now(r), r->reason, e);
 	if (code < 0)
 		return code;
 	app_audit_put_text(&w->detail, "reason", app_reason_name(r->reason));
 	if (r->invalidity != 0)
 		app_audit_put_text(&w->detail, "invalidity", clock_text(r->invalidity, when, sizeof(when)));
-	return audit(w, r, APP_AUDIT_REVOKE, request_serial(r), app_store_query_get_text(&found, 2), e);
+	return app_store_change_audit(w, r, APP_AUDIT_REVOKE, request_serial(r), app_store_query_get_text(&found, 2),
+				      e);
 }
 
 static int
@@ -455,7 +315,8 @@ release(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	code = set_revoked(w, r, app_store_query_get_int(&found, 0), 0, APP_REASON_NONE, e);
 	if (code < 0)
 		return code;
-	return audit(w, r, APP_AUDIT_RELEASE, request_serial(r), app_store_query_get_text(&found, 2), e);
+	return app_store_change_audit(w, r, APP_AUDIT_RELEASE, request_serial(r), app_store_query_get_text(&found, 2),
+				      e);
 }
 
 /* What no CRL to come has to say again: older CRLs, a delta only other deltas; changes that a full one knows. */
@@ -511,7 +372,7 @@ put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	if (r->base != 0)
 		app_audit_put_text(&w->detail, "base", number);
 	put_der_hash(w, r->der);
-	return audit(w, r, APP_AUDIT_CRL, (struct bytes){NULL, 0}, "", e);
+	return app_store_change_audit(w, r, APP_AUDIT_CRL, (struct bytes){NULL, 0}, "", e);
 }
 
 /* 1: exactly this certificate is there. */
@@ -542,7 +403,7 @@ put_ca(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	row.usage = app_usage_name((enum app_usage)r->usage);
 	row.not_before = r->not_before;
 	row.not_after = r->not_after;
-	row.issued = request_now(r);
+	row.issued = app_store_change_now(r);
 	row.subject = r->subject;
 	row.template_name = r->template_name;
 	row.peer = r->peer;
@@ -551,7 +412,7 @@ put_ca(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 		return code;
 	app_audit_put_text(&w->detail, "usage", row.usage);
 	put_der_hash(w, r->der);
-	return audit(w, r, APP_AUDIT_CA_IMPORTED, row.serial, r->subject, e);
+	return app_store_change_audit(w, r, APP_AUDIT_CA_IMPORTED, row.serial, r->subject, e);
 }
 
 int
@@ -560,13 +421,18 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 	buf_clear(&w->detail);
 	switch (r->op) {
 	case APP_STORE_RESERVE:
-		return reserve(w, r, e);
+		return app_store_change_reserve(w, r, e);
 	case APP_STORE_ISSUE:
 		return issue(w, r, e);
 	case APP_STORE_ABANDON:
 		return abandon(w, r, e);
 	case APP_STORE_REFUSE:
 		return refuse(w, r, e);
+	case APP_STORE_HOLD:
+		return app_store_change_hold(w, r, e);
+	case APP_STORE_APPROVE:
+	case APP_STORE_DENY:
+		return app_store_change_decide(w, r, e);
 	case APP_STORE_CHALLENGE:
 		return create_challenge(w, r, e);
 	case APP_STORE_REVOKE:

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "appliance/held.h"
 #include "appliance/store.h"
 
 static const char *const usages[] = {
@@ -56,6 +57,11 @@ app_store_request_fini(struct app_store_request *request)
 	free(request->records);
 	request->records = NULL;
 	request->record_count = 0;
+	for (size_t i = 0; i < request->held_count; i++)
+		app_held_fini(&request->held[i]);
+	free(request->held);
+	request->held = NULL;
+	request->held_count = 0;
 	buf_fini(&request->out);
 	if (request->op == APP_STORE_CRL_GET) {
 		free((void *)(uintptr_t)request->der.data);

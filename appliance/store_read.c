@@ -255,13 +255,30 @@ counts(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	return code;
 }
 
+/* The certificate of a transaction, or what became of its request until now. */
+static int
+transaction(struct app_store_db *db, struct app_store_request *r, struct err *e)
+{
+	struct err why = {0};
+	int code = app_store_read_transaction(db, r, &why);
+
+	if (code == 0)
+		return 0;
+	app_store_request_fini(r);
+	if (code != ERR_UNKNOWN)
+		return err_set(e, code, why.detail, "%s", why.text);
+	return app_store_read_held_state(db, r, e);
+}
+
 int
 app_store_read_run(struct app_store_db *db, struct app_store_request *r, const struct app_store_tail *tail,
 		   struct err *e)
 {
 	switch (r->op) {
 	case APP_STORE_TRANSACTION:
-		return app_store_read_transaction(db, r, e);
+		return transaction(db, r, e);
+	case APP_STORE_HELD:
+		return app_store_read_held(db, r, e);
 	case APP_STORE_SHOW:
 		return show(db, r, e);
 	case APP_STORE_LIST:

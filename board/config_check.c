@@ -357,6 +357,15 @@ check_name(const char *value, char *why, size_t size)
 	return false;
 }
 
+static bool
+check_missing(const char *value, char *why, size_t size)
+{
+	if (strcmp(value, "refuse") == 0 || strcmp(value, "pending") == 0)
+		return true;
+	snprintf(why, size, "must be refuse or pending");
+	return false;
+}
+
 bool
 config_check_text(const char *setting, const char *value, char *why, size_t size)
 {
@@ -375,6 +384,7 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"front.https", check_addresses},
 		{"front.tls_names", check_names},
 		{"challenge.static_file", check_path_or_none},
+		{"challenge.missing", check_missing},
 		{"template.name", check_name},
 		{"template.key_usage", check_key_usage},
 		{"template.extended_key_usage", check_extended_key_usage},

@@ -216,7 +216,9 @@ take_decision(struct op *op, const struct ipc_message *message)
 			     steps[op->state].name, decision.text);
 		break;
 	case STATUS_NONE:
-		if (op->state == LOOKUP)
+		if (op->state == LOOKUP && op->request->message_type == NET_SCEP_CERT_POLL)
+			refuse(op, SCEP_BAD_CERT_ID, "nothing waits for this transaction and key");
+		else if (op->state == LOOKUP)
 			enter(op, UNWRAP);
 		else
 			finish_retry(op, ERR_FORMAT, "enroll", "the authority did not decide");
@@ -448,6 +450,10 @@ begin(struct op *op, struct bytes message)
 			refuse(op, SCEP_BAD_REQUEST, "the content is too long for a certificate request");
 		else
 			enter(op, LOOKUP);
+		break;
+	case NET_SCEP_CERT_POLL:
+		/* Clients differ in what is inside, and transactionID and key say all (facts C50). */
+		enter(op, LOOKUP);
 		break;
 	default:
 		refuse(op, SCEP_BAD_REQUEST, "message type not served");
