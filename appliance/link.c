@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "appliance/pending.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
@@ -89,12 +88,13 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 	struct msg_transaction transaction;
 	struct msg_enroll enroll;
 	struct msg_tls_request tls;
+	struct msg_admin admin;
 
 	switch (message->type) {
 	case MSG_TRANSACTION:
 		if (msg_transaction_get(message->body, &transaction) != 0)
 			return ERR_FORMAT;
-		app_pending_transaction(front, message->id, &transaction);
+		app_enroll_transaction(front, message->id, &transaction);
 		return 0;
 	case MSG_ENROLL:
 		if (msg_enroll_get(message->body, &enroll) != 0)
@@ -105,6 +105,11 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 		if (msg_tls_request_get(message->body, &tls) != 0)
 			return ERR_FORMAT;
 		app_internal_tls(front, message->id, &tls);
+		return 0;
+	case MSG_ADMIN:
+		if (msg_admin_get(message->body, &admin) != 0)
+			return ERR_FORMAT;
+		app_admin_request(front, message->id, &admin);
 		return 0;
 	default:
 		return ERR_FORMAT;

@@ -136,6 +136,14 @@ check_unused(const struct address *address, struct err *e)
 	return 0;
 }
 
+static const char *
+kind_name(int kind)
+{
+	if (kind == LISTEN_ADMIN)
+		return "admin";
+	return kind == LISTEN_HTTPS ? "https" : "http";
+}
+
 /* One socket for each loop.  Port 0 becomes a real number with the first, and the others take the same. */
 static int
 open_address(const struct config *conf, int kind, struct address *address, struct app_listeners *listeners,
@@ -161,8 +169,7 @@ open_address(const struct config *conf, int kind, struct address *address, struc
 		rc = keep(listeners, kind, i, fd, e);
 	}
 	if (rc == 0)
-		log_event(LISTENING, kind == LISTEN_HTTPS ? "https" : "http",
-			  address_text(address, text, sizeof(text)));
+		log_event(LISTENING, kind_name(kind), address_text(address, text, sizeof(text)));
 	return rc;
 }
 
@@ -254,6 +261,8 @@ app_listen_open(const struct config *conf, struct app_listeners *listeners, stru
 		rc = open_list(conf, LISTEN_HTTP, conf->front_http, listeners, e);
 	if (rc == 0)
 		rc = open_list(conf, LISTEN_HTTPS, conf->front_https, listeners, e);
+	if (rc == 0)
+		rc = open_list(conf, LISTEN_ADMIN, conf->front_admin_https, listeners, e);
 	if (rc == 0)
 		rc = open_control(conf, listeners, e);
 	return rc;

@@ -197,7 +197,7 @@ app_state_stop(struct app_authority *a)
 bool
 app_state_busy(const struct app_authority *a)
 {
-	return a->issuing.count > 0 || a->enrolling.lookups > 0 || a->enrolling.refusals > 0;
+	return a->issuing.count > 0 || a->enrolling.lookups > 0 || a->enrolling.refusals > 0 || a->admin.visits > 0;
 }
 
 void

@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include "appliance/admin.h"
 #include "appliance/cert.h"
 #include "appliance/challenge.h"
 #include "appliance/control.h"
@@ -41,6 +42,7 @@ struct app_authority {
 	struct app_internal internal;
 	struct app_publish publish;
 	struct app_control control;
+	struct app_admin admin;
 	bool stopping;           /* nothing new is begun */
 	bool closing;            /* nothing is gone on with either */
 	uid_t operator_uid;      /* who may use the control socket: root */

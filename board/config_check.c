@@ -357,13 +357,36 @@ check_name(const char *value, char *why, size_t size)
 	return false;
 }
 
+/* "AB:CD…" or "abcd…": 32 octets. */
 static bool
-check_missing(const char *value, char *why, size_t size)
+is_fingerprint(const char *word, size_t len)
 {
-	if (strcmp(value, "refuse") == 0 || strcmp(value, "pending") == 0)
-		return true;
-	snprintf(why, size, "must be refuse or pending");
-	return false;
+	size_t digits = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (isxdigit((unsigned char)word[i]))
+			digits++;
+		else if (word[i] != ':')
+			return false;
+	}
+	return digits == 64;
+}
+
+static bool
+check_fingerprints(const char *value, char *why, size_t size)
+{
+	const char *list = value;
+	const char *word;
+	size_t len;
+
+	while ((word = config_check_word(&list, &len)) != NULL) {
+		if (is_fingerprint(word, len))
+			continue;
+		snprintf(why, size, "\"%.*s\" is not a SHA-256 fingerprint of 64 hexadecimal digits",
+			 (int)(len < 100 ? len : 100), word);
+		return false;
+	}
+	return true;
 }
 
 bool
@@ -382,9 +405,10 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"signer.environment", check_environment},
 		{"front.http", check_addresses},
 		{"front.https", check_addresses},
+		{"front.admin_https", check_addresses},
 		{"front.tls_names", check_names},
+		{"admin.certificates", check_fingerprints},
 		{"challenge.static_file", check_path_or_none},
-		{"challenge.missing", check_missing},
 		{"template.name", check_name},
 		{"template.key_usage", check_key_usage},
 		{"template.extended_key_usage", check_extended_key_usage},

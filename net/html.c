@@ -1,6 +1,11 @@
 #include "net/html.h"
 
+#include <ctype.h>
+#include <openssl/evp.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "board/msg.h"
 
 enum { HOST_MAX = 260 };
 
@@ -13,9 +18,9 @@ const char net_html_style[] =
 	"p{margin:.4em 0}table{border-collapse:collapse;width:100%;background:#fff}"
 	"th,td{text-align:left;padding:.5em .8em;border:1px solid #cdd6dd;vertical-align:top}"
 	"th{width:11em;font-weight:600}code,b{font:600 .95em ui-monospace,monospace;overflow-wrap:anywhere}"
-	"a{color:#0b5563}";
+	"a{color:#0b5563}.wide{background:#fff;border:1px solid #cdd6dd;padding:.5em .8em}";
 
-const char net_html_policy[] = "default-src 'none'; style-src 'sha256-wtdWB/G6uTiG7aBwammYA0pZIemID62NEW8J96xY1wU='; "
+const char net_html_policy[] = "default-src 'none'; style-src 'sha256-VlnJCc8FM6fp2gE4HBMAWjbQldjh09ynCC6+npBiRpI='; "
 			       "base-uri 'none'; form-action 'none'; "
 			       "frame-ancestors 'none'";
 
@@ -68,5 +73,112 @@ net_html_service(const char *host, bool is_tls, struct buf *out)
 		   "<tr><th>CA certificate</th><td><a href=\"/ca\">/ca</a> &ndash; compare its fingerprint with the "
 		   "one that your administrator tells you</td></tr>\n"
 		   "<tr><th>Revocation list</th><td><a href=\"/crl\">/crl</a> (CRL)</td></tr>\n</table>\n");
+	put_tail(out);
+}
+
+/* ---- the administrator's page ------------------------------------------------------------------------------------ */
+
+/* In upper case; "unknown" when OpenSSL does not have the digest, as may be with MD5. */
+static const char *
+digest_text(const EVP_MD *type, struct bytes der, char *out, size_t size)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len;
+
+	if (EVP_Digest(der.data, der.len, digest, &len, type, NULL) != 1) {
+		snprintf(out, size, "unknown");
+		return out;
+	}
+	bytes_hex((struct bytes){digest, len}, out, size);
+	for (char *c = out; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	return out;
+}
+
+const char *
+net_html_md5(struct bytes der, char out[NET_HTML_MD5_SIZE])
+{
+	return digest_text(EVP_md5(), der, out, NET_HTML_MD5_SIZE);
+}
+
+static void
+put_thumbprints(struct bytes ca, struct buf *out)
+{
+	char md5[NET_HTML_MD5_SIZE];
+	char hex[2 * EVP_MAX_MD_SIZE + 1];
+
+	net_html_md5(ca, md5);
+	buf_printf(out,
+		   "<p class=\"wide\">The thumbprint (hash value) for the CA certificate is: "
+		   "<B> %.8s %.8s %.8s %.8s </B> (MD5)</p>\n",
+		   md5, strlen(md5) > 8 ? md5 + 8 : "", strlen(md5) > 16 ? md5 + 16 : "",
+		   strlen(md5) > 24 ? md5 + 24 : "");
+	buf_printf(out, "<p class=\"wide\">SHA-1 thumbprint: <b>%s</b></p>\n",
+		   digest_text(EVP_sha1(), ca, hex, sizeof(hex)));
+	buf_printf(out, "<p class=\"wide\">SHA-256 thumbprint: <b>%s</b></p>\n",
+		   digest_text(EVP_sha256(), ca, hex, sizeof(hex)));
+	buf_printf(out, "<p>Compare SHA-256 where a device shows it; MD5 and SHA-1 are for devices that know nothing "
+			"else.</p>\n");
+}
+
+/* A static challenge is what the operator put into a file, so it may be anything. */
+static void
+put_escaped(struct bytes text, struct buf *out)
+{
+	for (size_t i = 0; i < text.len; i++) {
+		uint8_t c = text.data[i];
+
+		if (c > ' ' && c < 0x7f && strchr("<>&\"'", c) == NULL)
+			buf_put_u8(out, c);
+		else
+			buf_printf(out, "&#%u;", (unsigned)c);
+	}
+}
+
+static void
+put_challenge(const struct net_html_admin *page, struct buf *out)
+{
+	buf_printf(out, "<h2>Challenge password</h2>\n<p class=\"wide\">The enrollment challenge password is: <B> ");
+	put_escaped(page->challenge, out);
+	buf_printf(out, " </B></p>\n");
+	if (page->status == ADMIN_STATIC) {
+		buf_printf(out, "<p>This password is the same for all devices and will not expire.</p>\n");
+		return;
+	}
+	buf_printf(
+		out,
+		"<p>This password can be used only once and will expire within %u minutes.</p>\n"
+		"<p>Each enrollment requires a new challenge password. You can refresh this web page to obtain a new "
+		"challenge password.</p>\n",
+		page->minutes);
+}
+
+void
+net_html_admin(const struct net_html_admin *page, struct buf *out)
+{
+	put_head(out, "Network Device Enrollment Service");
+	buf_printf(out,
+		   "<p>Here an administrator gets what a device needs to request a certificate with SCEP: type the "
+		   "challenge password into the device, and compare the thumbprint that it shows.</p>\n");
+	if (page->status == ADMIN_GRANTED || page->status == ADMIN_STATIC) {
+		put_challenge(page, out);
+	} else if (page->status == ADMIN_FULL) {
+		buf_printf(out,
+			   "<h2>No challenge password now</h2>\n<p>" NET_HTML_FULL "</p>\n"
+			   "<p>%u passwords are open. Wait until one is used or expires, or raise "
+			   "<code>challenge.max_open</code> (PasswordMax) and reload the configuration.</p>\n",
+			   page->limit);
+	} else {
+		buf_printf(out, "<h2>No challenge password for you</h2>\n<p>" NET_HTML_DENIED "</p>\n"
+				"<p>Show a client certificate that this CA issued, that is neither revoked nor "
+				"expired, and whose "
+				"SHA-256 fingerprint is listed in <code>admin.certificates</code>. A browser asks "
+				"which one when "
+				"it starts; close it and open this page again.</p>\n");
+	}
+	if (page->status != ADMIN_DENIED) {
+		buf_printf(out, "<h2>CA certificate</h2>\n");
+		put_thumbprints(page->ca, out);
+	}
 	put_tail(out);
 }

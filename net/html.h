@@ -13,6 +13,21 @@
 
 #include "board/base/buf.h"
 
+/* What programs look for in the administrator's page (facts, microsoft.md 1.7). */
+#define NET_HTML_FULL   "The password cache is full."
+#define NET_HTML_DENIED "You do not have sufficient permission to enroll with SCEP."
+
+enum { NET_HTML_MD5_SIZE = 33 };
+
+/* What the administrator's page says. */
+struct net_html_admin {
+	int status; /* ADMIN_* of board/msg.h, but not ADMIN_RETRY */
+	struct bytes challenge;
+	unsigned minutes; /* its life, with ADMIN_GRANTED */
+	unsigned limit;   /* challenge.max_open, with ADMIN_FULL */
+	struct bytes ca;  /* the CA's own certificate, DER */
+};
+
 /* Content-Security-Policy of all pages: the style sheet by its hash, and nothing else. */
 extern const char net_html_policy[];
 
@@ -24,5 +39,14 @@ extern const char net_html_style[];
  * cannot be a host's name is not shown.  buf_status() of out tells whether all of it fitted.
  */
 void net_html_service(const char *host, bool is_tls, struct buf *out);
+
+/*
+ * Appends the administrator's page, ASCII alone.  Its sentences with marks are those of NDES to the letter: the
+ * challenge stands in "The enrollment challenge password is: <B> CHALLENGE </B>".
+ */
+void net_html_admin(const struct net_html_admin *page, struct buf *out);
+
+/* MD5 of a certificate in upper-case hexadecimal, as NDES shows it; "unknown" when there is no MD5.  Returns out. */
+const char *net_html_md5(struct bytes der, char out[NET_HTML_MD5_SIZE]);
 
 #endif

@@ -16,20 +16,21 @@
 #include "board/base/clock.h"
 #include "board/base/log.h"
 #include "net/rule.h"
+#include "net/tls.h"
 
 enum { FDS_MAX = 1 << 20, HEADER_SLACK = 65536 };
 
 /* ---- listeners -------------------------------------------------------------------------------------------------- */
 
 int
-net_http_listen(struct net_http *http, int fd, bool is_tls, struct err *e)
+net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct err *e)
 {
-	struct net_http_side *side = &http->sides[is_tls];
+	struct net_http_side *side = &http->sides[kind];
 	struct evhttp_bound_socket *bound;
 	int is_listening = 0;
 	socklen_t size = sizeof(is_listening);
 
-	BUG_ON(is_tls && http->context == NULL);
+	BUG_ON(kind != NET_HTTP_PLAIN && http->context == NULL);
 	if (side->count == NET_HTTP_LISTENERS_MAX)
 		return err_set(e, ERR_IO, 0, "more than %d listeners", NET_HTTP_LISTENERS_MAX);
 	if (evutil_make_socket_nonblocking(fd) != 0)
@@ -56,7 +57,7 @@ net_http_set_tls(struct net_http *http, SSL_CTX *context)
 static void
 close_listeners(struct net_http *http)
 {
-	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_SIDES; side++) {
+	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_KINDS; side++) {
 		while (side->count > 0)
 			evhttp_del_accept_socket(side->ev, side->listeners[--side->count]);
 	}
@@ -181,6 +182,15 @@ net_http_header(const struct net_http_request *public, const char *name)
 	return evhttp_find_header(evhttp_request_get_input_headers(request->ev), name);
 }
 
+void
+net_http_certificate(const struct net_http_request *public, struct buf *out)
+{
+	const struct net_http_work *request = (const struct net_http_work *)public;
+
+	if (request->conn != NULL && public->kind == NET_HTTP_ADMIN)
+		net_tls_certificate(evhttp_connection_get_bufferevent(request->conn->ev), out);
+}
+
 /* Fields that say how long the body is. */
 static size_t
 count_frame_fields(const struct evkeyvalq *fields)
@@ -260,7 +270,7 @@ dispatch(struct net_http_conn *conn, struct evhttp_request *ev)
 	request->conn = conn;
 	request->public.target = bytes_of_text(evhttp_request_get_uri(ev));
 	request->public.body = (struct bytes){len > 0 ? evbuffer_pullup(input, -1) : NULL, len};
-	request->public.is_tls = conn->is_tls;
+	request->public.kind = conn->kind;
 	snprintf(request->public.peer, sizeof(request->public.peer), "%s", conn->peer);
 	conn->request = request;
 	http->busy++;
@@ -294,12 +304,12 @@ on_request(struct evhttp_request *ev, void *arg)
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
 static int
-side_init(struct net_http *http, bool is_tls)
+side_init(struct net_http *http, enum net_http_kind kind)
 {
-	struct net_http_side *side = &http->sides[is_tls];
+	struct net_http_side *side = &http->sides[kind];
 
 	side->http = http;
-	side->is_tls = is_tls;
+	side->kind = kind;
 	side->ev = evhttp_new(loop_base(http->loop));
 	if (side->ev == NULL)
 		return ERR_NOMEM;
@@ -333,10 +343,8 @@ net_http_new(struct loop *loop, const struct config *conf, struct net_limit *lim
 	if (http->tidy == NULL || http->by_fd == NULL)
 		return ERR_NOMEM;
 	rc = loop_timer_new(loop, net_http_conn_pause_over, http, &http->pause);
-	if (rc == 0)
-		rc = side_init(http, false);
-	if (rc == 0)
-		rc = side_init(http, true);
+	for (int kind = 0; kind < NET_HTTP_KINDS && rc == 0; kind++)
+		rc = side_init(http, (enum net_http_kind)kind);
 	if (rc != 0)
 		return rc;
 	net_http_configure(http, conf);
@@ -348,7 +356,7 @@ void
 net_http_configure(struct net_http *http, const struct config *conf)
 {
 	http->conf = *conf;
-	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_SIDES; side++) {
+	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_KINDS; side++) {
 		/* net/head.h comes first, and says which limit it is. */
 		evhttp_set_max_headers_size(side->ev, (ev_ssize_t)conf->front_header_bytes + HEADER_SLACK);
 		evhttp_set_max_body_size(side->ev, conf->front_body_bytes);
@@ -388,7 +396,7 @@ net_http_free(struct net_http *http)
 	close_listeners(http);
 	if (http->tidy != NULL)
 		net_http_conn_tidy(-1, 0, http);
-	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_SIDES; side++) {
+	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_KINDS; side++) {
 		if (side->ev != NULL)
 			evhttp_free(side->ev);
 	}

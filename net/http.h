@@ -26,14 +26,17 @@
 struct net_http;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
+/* Plain HTTP; TLS; TLS that asks for a client's certificate, for the administrator's page. */
+enum net_http_kind { NET_HTTP_PLAIN, NET_HTTP_TLS, NET_HTTP_ADMIN, NET_HTTP_KINDS };
+
 enum net_http_method { NET_HTTP_GET, NET_HTTP_HEAD, NET_HTTP_POST };
 
 struct net_http_request {
 	enum net_http_method method;
-	struct bytes target; /* of the request line, as sent */
-	struct bytes body;   /* empty when there is none */
-	char peer[64];       /* its address */
-	bool is_tls;
+	struct bytes target;     /* of the request line, as sent */
+	struct bytes body;       /* empty when there is none */
+	char peer[64];           /* its address */
+	enum net_http_kind kind; /* of the listener that it came by */
 };
 
 enum { NET_HTTP_HEADERS_MAX = 6 };
@@ -63,10 +66,10 @@ void net_http_free(struct net_http *http);
 void net_http_configure(struct net_http *http, const struct config *conf);
 
 /*
- * Takes over a bound socket on success and accepts from it; with is_tls only after net_http_set_tls().  Fails with
+ * Takes over a bound socket on success and accepts from it; but for NET_HTTP_PLAIN after net_http_set_tls().  Fails with
  * ERR_IO or ERR_NOMEM.
  */
-MUST_CHECK int net_http_listen(struct net_http *http, int fd, bool is_tls, struct err *e);
+MUST_CHECK int net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct err *e);
 
 /* The context of TLS connections from now on; takes a reference. */
 void net_http_set_tls(struct net_http *http, struct ssl_ctx_st *context);
@@ -79,6 +82,12 @@ unsigned net_http_busy(const struct net_http *http);
 
 /* A header field of the request, borrowed until the answer; NULL when absent. */
 const char *net_http_header(const struct net_http_request *request, const char *name);
+
+/*
+ * Appends the certificate (DER) whose key the peer of a NET_HTTP_ADMIN request proved to have; nothing when it showed
+ * none, or is gone.  Nothing is known about who issued it.
+ */
+void net_http_certificate(const struct net_http_request *request, struct buf *out);
 
 /* Answers and gives the request back.  A HEAD gets the same fields and no body. */
 void net_http_answer(struct net_http_request *request, const struct net_http_answer *answer);

@@ -51,7 +51,7 @@ getnameinfo(const struct sockaddr *address, socklen_t address_size, char *host, 
 void
 net_http_conn_accept_more(struct net_http *http, bool on)
 {
-	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_SIDES; side++) {
+	for (struct net_http_side *side = http->sides; side < http->sides + NET_HTTP_KINDS; side++) {
 		for (size_t i = 0; i < side->count; i++) {
 			struct evconnlistener *listener = evhttp_bound_socket_get_listener(side->listeners[i]);
 
@@ -256,8 +256,8 @@ net_http_conn_new(struct event_base *base, void *arg)
 	struct net_http_conn *conn = calloc(1, sizeof(*conn));
 	struct bufferevent *bev = NULL;
 
-	if (conn != NULL && side->is_tls)
-		bev = net_tls_accept(http->context, base);
+	if (conn != NULL && side->kind != NET_HTTP_PLAIN)
+		bev = net_tls_accept(http->context, side->kind == NET_HTTP_ADMIN, base);
 	else if (conn != NULL)
 		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	if (bev == NULL) {
@@ -275,7 +275,7 @@ net_http_conn_new(struct event_base *base, void *arg)
 	bufferevent_incref(bev);
 	conn->bev = bev;
 	conn->fd = -1;
-	conn->is_tls = side->is_tls;
+	conn->kind = side->kind;
 	list_append(&http->fresh, &conn->link);
 	event_active(http->tidy, 0, 0);
 	if (++http->fresh_count >= FRESH_MAX)
@@ -326,7 +326,7 @@ on_closed(struct evhttp_connection *ev, void *arg)
 
 	evbuffer_remove_cb(bufferevent_get_output(evhttp_connection_get_bufferevent(ev)), on_output, conn);
 	evbuffer_remove_cb(bufferevent_get_input(evhttp_connection_get_bufferevent(ev)), on_input, conn);
-	if (conn->is_tls)
+	if (conn->kind != NET_HTTP_PLAIN)
 		net_tls_goodbye(evhttp_connection_get_bufferevent(ev));
 	net_limit_leave(http->limit, &conn->key);
 	http->by_fd[conn->fd] = NULL;

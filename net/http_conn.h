@@ -27,7 +27,7 @@ struct evhttp_bound_socket;
 struct evhttp_connection;
 struct evhttp_request;
 
-enum { NET_HTTP_LISTENERS_MAX = 16, NET_HTTP_SIDES = 2 };
+enum { NET_HTTP_LISTENERS_MAX = 16 };
 
 /* Seconds after which a request may fit that found no memory. */
 #define NET_HTTP_RETRY_AFTER "3"
@@ -40,7 +40,7 @@ struct net_http_conn {
 	struct loop_timer *deadline;
 	struct net_limit_key key;
 	int fd;
-	bool is_tls;
+	enum net_http_kind kind;
 	char peer[64];
 	struct net_head head;           /* of the request that arrives */
 	int refused;                    /* HTTP status of a limit that it broke; 0 while it may go on */
@@ -60,11 +60,11 @@ struct net_http_work {
 	size_t held; /* when the peer is gone: what its connection held */
 };
 
-/* The hook cannot tell on which listener a connection came, so plain and TLS ones have an evhttp each. */
+/* The hook cannot tell on which listener a connection came, so each kind of them has an evhttp. */
 struct net_http_side {
 	struct net_http *http;
 	struct evhttp *ev;
-	bool is_tls;
+	enum net_http_kind kind;
 	struct evhttp_bound_socket *listeners[NET_HTTP_LISTENERS_MAX];
 	size_t count;
 };
@@ -75,7 +75,7 @@ struct net_http {
 	net_http_fn fn;
 	void *arg;
 	struct config conf;
-	struct net_http_side sides[NET_HTTP_SIDES]; /* plain, TLS */
+	struct net_http_side sides[NET_HTTP_KINDS];
 	SSL_CTX *context;
 	struct list fresh;
 	struct list conns;

@@ -5,6 +5,7 @@
 
 #include "board/base/clock.h"
 #include "board/base/log.h"
+#include "net/admin.h"
 #include "net/html.h"
 #include "net/query.h"
 #include "net/scep.h"
@@ -185,7 +186,7 @@ serve_description(struct net_http_request *request)
 	AUTO_BUF page;
 
 	buf_init(&page, HTML_MAX);
-	net_html_service(net_http_header(request, "Host"), request->is_tls, &page);
+	net_html_service(net_http_header(request, "Host"), request->kind != NET_HTTP_PLAIN, &page);
 	if (buf_status(&page) != 0)
 		net_http_answer_text(request, 503, "out of memory");
 	else
@@ -246,12 +247,30 @@ serve_ca(const struct net_route *route, struct net_http_request *request, const 
 static void
 serve_health(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
-	if (!route->authority_is_there || route->identity == NULL)
+	if (route->authority == NULL || route->identity == NULL)
 		net_http_answer_text(request, 503, "the authority is away");
 	else if (!route->signer_is_there)
 		net_http_answer_text(request, 503, "the signer is away");
 	else
 		net_http_answer_text(request, 200, "ok");
+}
+
+/* The only thing on its listener; see net/admin.h. */
+static void
+route_admin(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	static const char *const behind[] = {"", "/", "/mscep.dll", "/mscep.dll/"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(behind); i++) {
+		if (!net_query_path_is(query->path, "/certsrv/mscep_admin", behind[i]))
+			continue;
+		if (request->method == NET_HTTP_GET)
+			net_admin_request(route->authority, route->identity, request, query);
+		else
+			answer_method(request, "GET"); /* neither HEAD nor a form may cost a challenge */
+		return;
+	}
+	net_http_answer_text(request, 404, "there is nothing at this address");
 }
 
 /* NDES' folder is what its program is: IIS runs mscep.dll for it. */
@@ -282,6 +301,10 @@ net_route_request(const struct net_route *route, struct net_http_request *reques
 	struct net_query query;
 
 	net_query_parse(request->target, &query);
+	if (request->kind == NET_HTTP_ADMIN) {
+		route_admin(route, request, &query);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
 		if (!is_at(&places[i], query.path))
 			continue;

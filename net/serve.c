@@ -49,7 +49,7 @@ on_request(struct net_http_request *request, void *arg)
 		.crl = serve->crl,
 		.delta = serve->delta,
 		.operations = serve->operations,
-		.authority_is_there = serve->authority != NULL,
+		.authority = serve->authority,
 		.signer_is_there = serve->signer != NULL,
 	};
 
@@ -58,16 +58,24 @@ on_request(struct net_http_request *request, void *arg)
 
 /* ---- listeners -------------------------------------------------------------------------------------------------- */
 
+static enum net_http_kind
+http_kind(int kind)
+{
+	if (kind == LISTEN_ADMIN)
+		return NET_HTTP_ADMIN;
+	return kind == LISTEN_HTTPS ? NET_HTTP_TLS : NET_HTTP_PLAIN;
+}
+
 static void
 start_listeners(struct net_serve *serve)
 {
 	for (size_t i = 0; i < serve->listener_count; i++) {
-		bool is_tls = serve->listeners[i].kind == LISTEN_HTTPS;
+		enum net_http_kind kind = http_kind(serve->listeners[i].kind);
 		struct err e = {0};
 
-		if (serve->listeners[i].fd < 0 || !serve->is_started || (is_tls && !serve->has_tls))
+		if (serve->listeners[i].fd < 0 || !serve->is_started || (kind != NET_HTTP_PLAIN && !serve->has_tls))
 			continue;
-		if (net_http_listen(serve->http, serve->listeners[i].fd, is_tls, &e) != 0) {
+		if (net_http_listen(serve->http, serve->listeners[i].fd, kind, &e) != 0) {
 			log_event(FAILURE, log_text("start a listener"), log_text(err_name(e.code)), e.detail,
 				  log_text(e.text));
 			close(serve->listeners[i].fd);
@@ -79,7 +87,8 @@ start_listeners(struct net_serve *serve)
 void
 net_serve_listen(struct net_serve *serve, int kind, int fd)
 {
-	if (serve->listener_count == LISTENERS_MAX || (kind != LISTEN_HTTP && kind != LISTEN_HTTPS)) {
+	if (serve->listener_count == LISTENERS_MAX ||
+	    (kind != LISTEN_HTTP && kind != LISTEN_HTTPS && kind != LISTEN_ADMIN)) {
 		log_event(FAILURE, log_text("take a listener"), log_text(err_name(ERR_LIMIT)), (unsigned)kind, "");
 		close(fd);
 		return;

@@ -35,7 +35,10 @@ void net_serve_free(struct net_serve *serve);
 /* New settings. */
 void net_serve_configure(struct net_serve *serve, const struct config *conf);
 
-/* Takes over a bound socket, LISTEN_HTTP or LISTEN_HTTPS; accepts after net_serve_start(), HTTPS with a certificate. */
+/*
+ * Takes over a bound socket, LISTEN_HTTP, LISTEN_HTTPS or LISTEN_ADMIN; accepts after net_serve_start(), the last two
+ * with a certificate.
+ */
 void net_serve_listen(struct net_serve *serve, int kind, int fd);
 
 /* Takes over a channel to the authority or the signer, in place of an older one. */

@@ -150,6 +150,9 @@ add_chain(SSL_CTX *context, const struct bytes *chain, size_t count, struct err 
 
 		if (cert == NULL)
 			return err_set_ossl(e, ERR_FORMAT, "read a CA certificate");
+		/* Which certificates a client is asked for, where it is asked. */
+		if (i == 0 && SSL_CTX_add_client_CA(context, cert) != 1)
+			return err_set_ossl(e, ERR_CRYPTO, "name the CA to clients");
 		if (X509_NAME_cmp(X509_get_subject_name(cert), X509_get_issuer_name(cert)) == 0)
 			continue; /* peers have the root, or do not trust it */
 		if (SSL_CTX_add1_chain_cert(context, cert) != 1)
@@ -183,14 +186,49 @@ net_tls_context(EVP_PKEY *key, struct bytes certificate, const struct bytes *cha
 
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
+/* Whose certificate it is, the authority decides, which knows what it issued. */
+static int
+accept_any(int is_good, X509_STORE_CTX *chain)
+{
+	return 1;
+}
+
+/* A session that began elsewhere, without a certificate, must not be resumed here, nor the other way round. */
+static bool
+ask_for_certificate(SSL *ssl)
+{
+	static const unsigned char id[] = "admin";
+
+	SSL_set_verify(ssl, SSL_VERIFY_PEER, accept_any);
+	SSL_set_options(ssl, SSL_OP_NO_TICKET);
+	return SSL_set_num_tickets(ssl, 0) == 1 && SSL_set_session_id_context(ssl, id, sizeof(id) - 1) == 1;
+}
+
+void
+net_tls_certificate(struct bufferevent *bev, struct buf *out)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	X509 *cert = ssl == NULL ? NULL : SSL_get0_peer_certificate(ssl);
+	unsigned char *der = NULL;
+	int len = cert == NULL ? 0 : i2d_X509(cert, &der);
+
+	if (len > 0)
+		buf_put_raw(out, der, (size_t)len);
+	OPENSSL_free(der);
+}
+
 struct bufferevent *
-net_tls_accept(SSL_CTX *context, struct event_base *base)
+net_tls_accept(SSL_CTX *context, bool wants_certificate, struct event_base *base)
 {
 	SSL *ssl = SSL_new(context);
 	struct bufferevent *bev;
 
 	if (ssl == NULL)
 		return NULL;
+	if (wants_certificate && !ask_for_certificate(ssl)) {
+		SSL_free(ssl);
+		return NULL;
+	}
 	bev = bufferevent_openssl_socket_new(base, -1, ssl, BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
 	/* Peers that close without close_notify are as good as others: HTTP has its own lengths. */
 	if (bev != NULL)

@@ -41,7 +41,7 @@ appliance_folder()
 
 appliance_make()
 {
-	local dir=$1 bin=$2 ca=$3 http=${4:-} https=${5:-} ca_key ra_key
+	local dir=$1 bin=$2 ca=$3 http=${4:-} https=${5:-} admin=${6:-} ca_key ra_key
 	case $ca in
 	rsa2048) ca_key=rsa2048 ra_key=rsa2048 ;;
 	p256-rsa) ca_key=p256 ra_key=rsa2048 ;;
@@ -50,6 +50,7 @@ appliance_make()
 	esac
 	[ -n "$http" ] || http=$(appliance_port_random) || return 1
 	[ -n "$https" ] || https=$(appliance_port_random) || return 1
+	[ -n "$admin" ] || admin=$(appliance_port_random) || return 1
 	chmod 755 "$dir"
 	mkdir -p "$dir/tokens"
 	chown $((uid_base + 2)):$((uid_base + 2)) "$dir/tokens"
@@ -65,12 +66,15 @@ appliance_make()
 	cat >"$dir/chancery.conf" <<-END
 		paths: { state = "$dir/state"; run = "$dir/run"; };
 		signer: { token = "chancery-sim"; pin_file = "$dir/pin"; environment = "SOFTHSM2_CONF=$dir/softhsm2.conf"; };
-		front: { http = "127.0.0.1:$http"; https = "127.0.0.1:$https"; tls_names = "localhost 127.0.0.1"; };
+		front: {
+			http = "127.0.0.1:$http"; https = "127.0.0.1:$https"; admin_https = "127.0.0.1:$admin";
+			tls_names = "localhost 127.0.0.1";
+		};
 		ca: { crl_url = "http://127.0.0.1:$http/crl"; ca_url = "http://127.0.0.1:$http/ca"; };
 		/* strongSwan 5.9.8 of Debian 12 misreads the capabilities without it. */
 		scep: { caps_blank_line = true; };
 	END
-	printf 'HTTP=%s\nHTTPS=%s\n' "$http" "$https" >"$dir/ports"
+	printf 'HTTP=%s\nHTTPS=%s\nADMIN=%s\n' "$http" "$https" "$admin" >"$dir/ports"
 }
 
 appliance_provision()
@@ -115,6 +119,7 @@ appliance_endpoints()
 	cat >"$dir/endpoints.env.new" <<-END
 		SCEP_URL=http://127.0.0.1:$HTTP/scep
 		SCEP_TLS_URL=https://127.0.0.1:$HTTPS/scep
+		ADMIN_URL=https://127.0.0.1:$ADMIN/certsrv/mscep_admin/
 		CRL_URL=http://127.0.0.1:$HTTP/crl
 		CA_URL=http://127.0.0.1:$HTTP/ca
 		CA_FINGERPRINT_SHA256=$fingerprint

@@ -99,4 +99,71 @@ wait $flood
 check "who was turned away was told when to come again" grep -qs '^Retry-After: 3' "$dir"/flood.*
 check "afterwards all is as before" healthy
 
+# The administrator's page, on a listener of its own.
+page=$ADMIN_URL
+# visit [OPTION…]: the page in UTF-8, to standard output
+visit()
+{
+	curl -ks -m 10 -H 'Accept-Language: en' "$@"
+}
+
+# The static challenge would be shown to everybody; the rest is about one-time ones.
+appliance_stop "$dir"
+sed -i '/static_file/d' "$dir/chancery.conf"
+echo 'challenge: { max_open = 6; };' >>"$dir/chancery.conf"
+run_appliance
+check "an administrator has a certificate of this CA" enroll_device operator
+check "somebody else has one too" enroll_device other
+admin() { visit --cert "$dir/device/operator.pem" --key "$dir/device/operator.key" "$@"; }
+other() { visit --cert "$dir/device/other.pem" --key "$dir/device/other.key" "$@"; }
+openssl x509 -in "$dir/device/operator.pem" -noout -fingerprint -sha256 | sed 's/.*=//' >"$dir/fingerprint"
+
+refuse "over plain HTTP there is no page" curl -fs -m 5 "http://127.0.0.1:$ADMIN/certsrv/mscep_admin/"
+check "a certificate that is not listed gets no challenge" grep -q 'do not have sufficient permission' <(admin "$page")
+echo "admin: { certificates = \"$(cat "$dir/fingerprint")\"; };" >>"$dir/chancery.conf"
+kill -HUP "$(cat "$dir/chanceryd.pid")"
+logged "the list is read again" 'event=CONFIG_RELOADED'
+check "nor does who has none" grep -q 'do not have sufficient permission' <(visit "$page")
+check "nor does another one" grep -q 'do not have sufficient permission' <(other "$page")
+logged "the log says why" 'event=ADMIN_REFUSED .*not in admin.certificates'
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=operator -keyout "$dir/self.key" -out "$dir/self.pem" 2>/dev/null
+check "nor does one that nobody issued" grep -q 'do not have sufficient permission' \
+	<(visit --cert "$dir/self.pem" --key "$dir/self.key" "$page")
+same "other paths are not there" 404 "$(http_code -k "https://127.0.0.1:$ADMIN/scep?operation=GetCACaps")"
+same "HEAD costs no challenge" 405 "$(http_code -k --cert "$dir/device/operator.pem" --key "$dir/device/operator.key" -I "$page")"
+same "nor does a link of another page" 403 "$(http_code -k -H 'Sec-Fetch-Site: cross-site' "$page")"
+
+check "who is listed gets a page" admin -o "$dir/page.html" -D "$dir/page.head" "$page"
+challenge=$(sed -n 's/.*The enrollment challenge password is: <B> \([^ ]*\) <.*/\1/p' "$dir/page.html")
+check "with a challenge" grep -qE '^[0-9A-F]{32}$' <<<"$challenge"
+check "that nobody keeps" grep -qi '^cache-control: no-store' "$dir/page.head"
+check "and that enrolls a device" enroll_device from-page "$challenge"
+refuse "once" enroll_device from-page-again "$challenge"
+for digest in sha1 sha256; do
+	check "the page has the CA's $digest" grep -q \
+		"$(openssl x509 -in "$dir/state/ca/ca.pem" -noout -fingerprint -$digest | sed 's/.*=//; s/://g')" "$dir/page.html"
+done
+md5=$(openssl x509 -in "$dir/state/ca/ca.pem" -noout -fingerprint -md5 | sed 's/.*=//; s/://g')
+
+# A program that reads NDES' page: UTF-16LE without a mark, found by its expressions.
+curl -ks -m 10 --cert "$dir/device/operator.pem" --key "$dir/device/operator.key" "${page%/}" >"$dir/page.wide"
+same "a program gets UTF-16LE without a mark" '3c002100' "$(head -c 4 "$dir/page.wide" | od -An -tx1 | tr -d ' ')"
+iconv -f UTF-16LE -t UTF-8 "$dir/page.wide" >"$dir/page.text"
+check "its expression finds the challenge" grep -qP 'The enrollment challenge password is: <B> [0-9A-F]{32} </B>' "$dir/page.text"
+check "and the thumbprint, MD5 in four groups" grep -qF \
+	"CA certificate is: <B> ${md5:0:8} ${md5:8:8} ${md5:16:8} ${md5:24:8} </B>" "$dir/page.text"
+same "NDESGetCACertThumbprint is the root's MD5" "$md5" "$(admin "$page?operation=NDESGetCACertThumbprint")"
+challenge=$(admin "${page}mscep.dll?operation=NDESGenerateChallenge&keyUsage=0xA0&params=any")
+check "NDESGenerateChallenge is a challenge and nothing else" grep -qE '^[0-9A-F]{32}$' <<<"$challenge"
+same "without a certificate it is 403" 403 "$(http_code -k "$page?operation=NDESGenerateChallenge")"
+check "an MDM's challenge enrolls" enroll_device from-mdm "$challenge"
+for _ in 1 2 3 4 5 6; do admin "$page" >"$dir/page.html"; done
+check "when challenge.max_open is reached the page says so" grep -q 'The password cache is full\.' "$dir/page.html"
+same "NDESGenerateChallenge says so too" 503 \
+	"$(http_code -k --cert "$dir/device/operator.pem" --key "$dir/device/operator.key" "$page?operation=NDESGenerateChallenge")"
+check "the audit trail names who got them" grep -q "certificate $(serial_of "$dir/device/operator.pem")" <(chancery audit list)
+check "the administrator's certificate is revoked" chancery certificate revoke "$(serial_of "$dir/device/operator.pem")"
+check "and then of no use" grep -q 'do not have sufficient permission' <(admin "$page")
+logged "the log says that" 'event=ADMIN_REFUSED .*is revoked'
+
 finish

@@ -166,6 +166,15 @@ TEST(addresses_must_be_address_and_port)
 {
 	word("front.http", "", true);
 	word("front.http", "127.0.0.1:80 [::]:80  [2001:db8::1]:65535", true);
+	word("front.admin_https", "localhost:1", false);
+	word("admin.certificates", "ab", false);
+	word("admin.certificates", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg", false);
+	word("admin.certificates", "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0", false);
+	word("admin.certificates", "", true);
+	word("admin.certificates",
+	     "0123456789ABCDEF0123456789abcdef0123456789abcdef0123456789abcdef "
+	     "01:23:45:67:89:ab:cd:ef:0123456789abcdef0123456789abcdef0123456789abcdef",
+	     true);
 	word("front.https", "0.0.0.0:0", true);
 	word("front.http", "80", false);
 	word("front.http", "127.0.0.1", false);

@@ -74,7 +74,7 @@ set_up(void **state)
 	if (loop_new(&w.loop) != 0 || net_limit_new(100, 100, &w.limit) != 0 ||
 	    net_http_new(w.loop, &w.conf, w.limit, on_request, NULL, &w.http) != 0)
 		return -1;
-	return net_http_listen(w.http, fd, false, &e);
+	return net_http_listen(w.http, fd, NET_HTTP_PLAIN, &e);
 }
 
 static int

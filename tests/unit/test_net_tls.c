@@ -210,7 +210,7 @@ TEST(both_versions_work_and_the_chain_has_no_root)
 static void
 on_request(struct net_http_request *request, void *arg)
 {
-	CHECK(request->is_tls);
+	CHECK_INT(request->kind, NET_HTTP_TLS);
 	net_http_answer_text(request, 200, "over TLS");
 }
 
@@ -242,7 +242,7 @@ TEST(https_serves_and_closes_who_does_not_finish_the_handshake)
 	CHECK_INT(net_limit_new(10, 10, &limit), 0);
 	CHECK_INT(net_http_new(loop, &conf, limit, on_request, NULL, &http), 0);
 	net_http_set_tls(http, made.context);
-	CHECK_INT(net_http_listen(http, listener, true, NULL), 0);
+	CHECK_INT(net_http_listen(http, listener, NET_HTTP_TLS, NULL), 0);
 	CHECK_INT(connect(silent, (struct sockaddr *)&address, size), 0);
 	CHECK_INT(connect(good, (struct sockaddr *)&address, size), 0);
 	fcntl(good, F_SETFL, O_NONBLOCK);
