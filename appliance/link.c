@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "appliance/pending.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
@@ -94,7 +95,7 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 	case MSG_TRANSACTION:
 		if (msg_transaction_get(message->body, &transaction) != 0)
 			return ERR_FORMAT;
-		app_enroll_transaction(front, message->id, &transaction);
+		app_pending_transaction(front, message->id, &transaction);
 		return 0;
 	case MSG_ENROLL:
 		if (msg_enroll_get(message->body, &enroll) != 0)

@@ -389,6 +389,15 @@ check_fingerprints(const char *value, char *why, size_t size)
 	return true;
 }
 
+static bool
+check_missing(const char *value, char *why, size_t size)
+{
+	if (strcmp(value, "refuse") == 0 || strcmp(value, "pending") == 0)
+		return true;
+	snprintf(why, size, "must be refuse or pending");
+	return false;
+}
+
 bool
 config_check_text(const char *setting, const char *value, char *why, size_t size)
 {
@@ -409,6 +418,7 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"front.tls_names", check_names},
 		{"admin.certificates", check_fingerprints},
 		{"challenge.static_file", check_path_or_none},
+		{"challenge.missing", check_missing},
 		{"template.name", check_name},
 		{"template.key_usage", check_key_usage},
 		{"template.extended_key_usage", check_extended_key_usage},
