@@ -387,8 +387,6 @@ check_fingerprints(const char *value, char *why, size_t size)
 		return false;
 	}
 	return true;
-}
-
 static bool
 check_missing(const char *value, char *why, size_t size)
 {

@@ -22,7 +22,6 @@ struct net_route {
 	struct net_page *crl;          /* NULL as above */
 	struct net_page *delta;        /* the delta CRL; NULL as above, or when none is made */
 	struct net_pkiop_set *operations;
-	struct net_ocspkeep *ocsp;
 	struct ipc *authority; /* NULL while it is away */
 	bool signer_is_there;
 };
