@@ -387,6 +387,8 @@ check_fingerprints(const char *value, char *why, size_t size)
 		return false;
 	}
 	return true;
+}
+
 static bool
 check_missing(const char *value, char *why, size_t size)
 {
