@@ -45,7 +45,7 @@ on_timer(void *arg)
 	struct app_session *session = arg;
 	void (*resume)(struct app_session *) = session->resume;
 
-	/* A command that works ends by itself: the store and the signer answer.  Only the caller can keep us waiting. */
+	/* A command that works ends by itself: store and signer answer.  Only the caller can keep us waiting. */
 	if (resume == NULL && session->busy) {
 		loop_timer_set(session->timer, APP_SESSION_MS);
 		return;

@@ -326,8 +326,8 @@ on_revoked(struct app_store_request *request, void *arg)
 }
 
 /*
- * The time of the next CRL.  When the clock was set back a little, it is that of the last one: some take the list with the
- * latest date for the newest.  One from further ahead comes of a clock that was wrong; nobody accepts it anyway.
+ * The time of the next CRL.  When the clock was set back a little, it is that of the last one: some take the list with
+ * the latest date for the newest.  One from further ahead comes of a clock that was wrong; nobody accepts it anyway.
  */
 static int64_t
 next_time(const struct app_publish *p, int64_t now)
@@ -338,8 +338,8 @@ next_time(const struct app_publish *p, int64_t now)
 }
 
 /*
- * For how long behind its end a certificate stays on a CRL of this time: until one was issued behind that end (RFC 5280 3.3).
- * Normally that is within the life of a CRL; after a long outage it is the time since the last one.
+ * For how long behind its end a certificate stays on a CRL of this time: until one was issued behind that end (RFC 5280
+ * 3.3).  Normally that is within the life of a CRL; after a long outage it is the time since the last one.
  */
 static int64_t
 grace_s(const struct app_authority *a, int64_t now)

@@ -66,8 +66,8 @@ is_letter(uint32_t c)
 }
 
 /*
- * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both.  The
- * certificate gets the same octets under the right tag by app_rdn_mend().
+ * Any of the string types is taken for any attribute, and PrintableString with any ASCII character: devices do both.
+ * The certificate gets the same octets under the right tag by app_rdn_mend().
  */
 static int
 value_check(const struct app_rdn_type *type, const struct der *value, struct err *e)

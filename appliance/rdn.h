@@ -36,8 +36,8 @@ MUST_CHECK int app_rdn_check(struct bytes name, uint32_t allowed, size_t *ret_co
 bool app_rdn_printable(uint32_t c);
 
 /*
- * Changes the tags, in place, of values whose string type has not their characters or does not belong to their attribute
- * (RFC 5280 A.1), where another type has the same octets.  What is no Name stays as it is.
+ * Changes the tags, in place, of values whose string type has not their characters or does not belong to their
+ * attribute (RFC 5280 A.1), where another type has the same octets.  What is no Name stays as it is.
  */
 void app_rdn_mend(uint8_t *name, size_t len);
 

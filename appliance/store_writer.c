@@ -167,7 +167,7 @@ resolve_some(struct app_store_writer *w, struct found *found, size_t *ret_count,
 	return app_store_audit_add(w, APP_AUDIT_STORE_OPENED, now, "system", (struct bytes){NULL, 0}, "", e);
 }
 
-/* One step of the recovery, committed; found and *ret_count are what it resolved, RECOVER_BATCH when there may be more. */
+/* One step of the recovery, committed; found and *ret_count: what it resolved, RECOVER_BATCH when there may be more. */
 static int
 recover_step(struct app_store_writer *w, struct found *found, size_t *ret_count, struct err *e)
 {

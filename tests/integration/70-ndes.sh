@@ -92,8 +92,12 @@ done
 logged "the log names front.body_bytes_total" 'event=HTTP_REFUSED .*status=503 .*front.body_bytes_total'
 check "a device enrolls during the flood" enroll_device ndes-3
 kib=$(awk '/^VmRSS:/ { print $2 }' "/proc/$(role_pid front)/status")
-check "the front holds less than 400 MiB more ($((kib - kib_before)) KiB), not 24 times 30 MB" \
-	[ $((kib - kib_before)) -lt 409600 ]
+if [ -n "${SANITIZE:-}" ]; then
+	skip "the front holds less than 400 MiB more" "sanitizers keep what was freed"
+else
+	check "the front holds less than 400 MiB more ($((kib - kib_before)) KiB), not 24 times 30 MB" \
+		[ $((kib - kib_before)) -lt 409600 ]
+fi
 # shellcheck disable=SC2086
 wait $flood
 check "who was turned away was told when to come again" grep -qs '^Retry-After: 3' "$dir"/flood.*

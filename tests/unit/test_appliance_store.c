@@ -678,7 +678,7 @@ reserve_and_die(struct fixture *f)
 	_exit(0);
 }
 
-/* A crash under load leaves thousands; with a commit for each, a slow disk would keep the appliance away for minutes. */
+/* A crash under load leaves thousands; with a commit for each, a slow disk would keep the appliance away for long. */
 TEST(what_a_crash_left_takes_few_commits)
 {
 	enum { MANY = 300 };
