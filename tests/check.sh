@@ -36,7 +36,7 @@ run()
 		failures="$failures $name"
 		sed 's/^/    | /' "$log" | tail -n 120
 	fi
-	grep -h '^skipped: ' "$log" | sed 's/^/    /'
+	grep -h '^skipped: ' "$log" | sort | uniq -c | sed -E 's/^ *1 /    /; s/^ *([0-9]+) (.*)/    \2 (\1 times)/'
 }
 
 echo "Building (about a minute the first time)"
