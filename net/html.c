@@ -13,14 +13,14 @@ const char net_html_style[] =
 	"body{margin:0;background:#f4f6f8;color:#1c2733;font:17px/1.55 system-ui,sans-serif}"
 	"header{background:#0b5563;color:#fff;padding:1.1em 2em}"
 	"h1{margin:0;font-size:1.45em;font-weight:600}"
-	"main{max-width:48em;margin:1.2em auto;padding:0 2em}"
+	"main{max-width:54em;margin:1.2em auto;padding:0 2em}"
 	"h2{font-size:1.1em;margin:1.3em 0 .3em;color:#0b5563}"
 	"p{margin:.4em 0}table{border-collapse:collapse;width:100%;background:#fff}"
 	"th,td{text-align:left;padding:.5em .8em;border:1px solid #cdd6dd;vertical-align:top}"
 	"th{width:11em;font-weight:600}code,b{font:600 .95em ui-monospace,monospace;overflow-wrap:anywhere}"
 	"a{color:#0b5563}.wide{background:#fff;border:1px solid #cdd6dd;padding:.5em .8em}";
 
-const char net_html_policy[] = "default-src 'none'; style-src 'sha256-VlnJCc8FM6fp2gE4HBMAWjbQldjh09ynCC6+npBiRpI='; "
+const char net_html_policy[] = "default-src 'none'; style-src 'sha256-IZwdIj0IGxSnCJqb9/S8PZhU49bh9S/J23Muqnxc5uc='; "
 			       "base-uri 'none'; form-action 'none'; "
 			       "frame-ancestors 'none'";
 
@@ -156,7 +156,7 @@ put_challenge(const struct net_html_admin *page, struct buf *out)
 void
 net_html_admin(const struct net_html_admin *page, struct buf *out)
 {
-	put_head(out, "Network Device Enrollment Service");
+	put_head(out, "Network Device Enrollment Service: administrator");
 	buf_printf(out,
 		   "<p>Here an administrator gets what a device needs to request a certificate with SCEP: type the "
 		   "challenge password into the device, and compare the thumbprint that it shows.</p>\n");
@@ -171,10 +171,9 @@ net_html_admin(const struct net_html_admin *page, struct buf *out)
 	} else {
 		buf_printf(out, "<h2>No challenge password for you</h2>\n<p>" NET_HTML_DENIED "</p>\n"
 				"<p>Show a client certificate that this CA issued, that is neither revoked nor "
-				"expired, and whose "
-				"SHA-256 fingerprint is listed in <code>admin.certificates</code>. A browser asks "
-				"which one when "
-				"it starts; close it and open this page again.</p>\n");
+				"expired, and whose SHA-256 fingerprint is listed in <code>admin.certificates</code>. "
+				"A browser asks once which one to show; to be asked again, close it and open this "
+				"page again.</p>\n");
 	}
 	if (page->status != ADMIN_DENIED) {
 		buf_printf(out, "<h2>CA certificate</h2>\n");

@@ -66,8 +66,8 @@ void net_http_free(struct net_http *http);
 void net_http_configure(struct net_http *http, const struct config *conf);
 
 /*
- * Takes over a bound socket on success and accepts from it; but for NET_HTTP_PLAIN after net_http_set_tls().  Fails with
- * ERR_IO or ERR_NOMEM.
+ * Takes over a bound socket on success and accepts from it; but for NET_HTTP_PLAIN after net_http_set_tls().  Fails
+ * with ERR_IO or ERR_NOMEM.
  */
 MUST_CHECK int net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct err *e);
 

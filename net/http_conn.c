@@ -87,7 +87,7 @@ net_http_conn_watch_errors(struct evhttp_bound_socket *bound)
 	evconnlistener_set_error_cb(evhttp_bound_socket_get_listener(bound), on_accept_error);
 }
 
-/* ---- what a request takes until it is answered ------------------------------------------------------------------- */
+/* ---- what a request takes until it is answered ---------------------------------------------------------------- */
 
 static size_t
 counted(size_t held)
@@ -156,7 +156,7 @@ net_http_conn_next(struct net_http_conn *conn)
 	set_read_ahead(conn, bev, true);
 }
 
-/* ---- peers that are turned away before their request is complete -------------------------------------------------- */
+/* ---- peers that are turned away before their request is complete ----------------------------------------------- */
 
 static void
 on_leftover(struct bufferevent *bev, void *arg)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing for the purposes named: build run demo check sanitize
+# Installs the Debian packages that are missing for the purposes named: build run demo check pages sanitize
 set -eu
 
 build="gcc libc6-dev make pkg-config kconfig-frontends-nox libevent-dev libconfig-dev libssl-dev libsqlite3-dev
@@ -7,6 +7,7 @@ build="gcc libc6-dev make pkg-config kconfig-frontends-nox libevent-dev libconfi
 run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"
 check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils"
+pages="chromium lynx"
 sanitize="clang libclang-rt-14-dev"
 
 missing=

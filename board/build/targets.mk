@@ -4,22 +4,22 @@ CA    ?= rsa2048
 export O
 
 .PHONY: install-needs demo run check check-unit check-integration check-asan check-tsan lint bench install clean
-install-needs: ; $(needs) build run demo check
+install-needs: ; $(needs) build run demo check pages
 demo: ; $(needs) build run demo
 	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
 	@board/sim/demo.sh --out $(O)/run --bin $(O)/bin --ca $(CA)
 run: ; $(needs) build run
 	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
 	@exec board/sim/run.sh --out $(O)/run --bin $(O)/bin --ca $(CA) --legacy "$(LEGACY)"
-check: ; $(needs) build run demo check
+check: ; $(needs) build run demo check pages
 	@tests/check.sh lint unit integration
-check-unit check-integration: check-%: ; $(needs) build run demo check
+check-unit check-integration: check-%: ; $(needs) build run demo check pages
 	@tests/check.sh $*
 lint: ; $(needs) build check
 	@tests/check.sh lint
-check-asan: ; $(needs) build run demo check sanitize
+check-asan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" CC=clang tests/check.sh unit integration
-check-tsan: ; $(needs) build run demo check sanitize
+check-tsan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/tsan SANITIZE=-fsanitize=thread CC=clang tests/check.sh unit integration
 bench: ; $(needs) build run demo check
 	@$(MAKE) -s programs tests
