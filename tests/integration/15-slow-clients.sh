@@ -33,12 +33,15 @@ refused_version()
 renegotiation()
 {
 	coproc client { openssl s_client -connect "127.0.0.1:$HTTPS" -tls1_2 -legacy_renegotiation 2>&1; }
-	local line out=${client[0]} in=${client[1]} pid=$client_PID
+	local line out in pid=$client_PID
+	# Copies: the shell closes its own when the client ends, read or not.
+	exec {out}<&"${client[0]}" {in}>&"${client[1]}"
 	while read -r -t 5 line <&"$out"; do
 		[[ $line != *"Verify return code"* ]] || echo R >&"$in"
 		[[ $line != *"RENEGOTIATING"* ]] || echo Q >&"$in"
 		echo "$line"
 	done
+	exec {out}<&- {in}>&-
 	wait "$pid"
 }
 

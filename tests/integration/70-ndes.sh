@@ -86,7 +86,7 @@ kib_before=$(awk '/^VmRSS:/ { print $2 }' "/proc/$(role_pid front)/status")
 flood=
 for n in $(seq 24); do
 	{ printf 'POST /scep HTTP/1.1\r\nHost: a\r\nContent-Length: 30000000\r\n\r\n'; head -c 29000000 /dev/zero; sleep 8; } |
-		timeout 10 bash -c "exec 3<>/dev/tcp/127.0.0.1/$HTTP; cat >&3; cat <&3" >"$dir/flood.$n" 2>&1 &
+		timeout $((10 * PATIENCE)) bash -c "exec 3<>/dev/tcp/127.0.0.1/$HTTP; cat >&3; cat <&3" >"$dir/flood.$n" 2>&1 &
 	flood="$flood $!"
 done
 logged "the log names front.body_bytes_total" 'event=HTTP_REFUSED .*status=503 .*front.body_bytes_total'
