@@ -91,6 +91,61 @@ app_pending_transaction(struct app_front *front, uint64_t id, const struct msg_t
 	a->enrolling.lookups++;
 }
 
+/* ---- GetCert ---- */
+
+static void
+on_certificate(struct app_store_request *request, void *arg)
+{
+	struct lookup *lookup = arg;
+	const struct app_record *record = request->record_count > 0 ? &request->records[0] : NULL;
+	bool is_there = record != NULL && record->usage == APP_USAGE_DEVICE && record->der.len > 0;
+	struct msg_decision decision = {.status = STATUS_ISSUED};
+
+	if (is_there)
+		decision.certificate = record->der;
+	if (request->code != 0 && request->code != ERR_UNKNOWN)
+		app_reply_retry(&lookup->reply, request->code);
+	else if (is_there)
+		app_reply_send(&lookup->reply, &decision);
+	else
+		app_reply_status(&lookup->reply, STATUS_REFUSED, SCEP_BAD_CERT_ID, "no such certificate");
+	app_store_request_fini(request);
+	lookup->authority->enrolling.lookups--;
+	free(lookup);
+}
+
+void
+app_pending_certificate(struct app_front *front, uint64_t id, const struct msg_get_cert *m)
+{
+	struct app_authority *a = front->authority;
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	struct app_reply reply;
+	int status;
+
+	if (lookup == NULL || a->stopping || m->serial.len != APP_SERIAL_SIZE) {
+		app_reply_open(&reply, front, id);
+		if (lookup == NULL || a->stopping)
+			app_reply_retry(&reply, a->stopping ? ERR_CLOSED : ERR_NOMEM);
+		else
+			app_reply_status(&reply, STATUS_REFUSED, SCEP_BAD_CERT_ID, "no such certificate");
+		free(lookup);
+		return;
+	}
+	app_reply_open(&lookup->reply, front, id);
+	lookup->authority = a;
+	lookup->request.op = APP_STORE_SHOW;
+	lookup->request.done = on_certificate;
+	lookup->request.arg = lookup;
+	memcpy(lookup->request.serial, m->serial.data, APP_SERIAL_SIZE);
+	status = app_store_submit(a->store, &lookup->request);
+	if (status != 0) {
+		app_reply_retry(&lookup->reply, status);
+		free(lookup);
+		return;
+	}
+	a->enrolling.lookups++;
+}
+
 /* ---- what was approved ---- */
 
 /* A certificate for an approved request under way. */

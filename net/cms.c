@@ -166,7 +166,7 @@ net_cms_put_issuer_serial(struct buf *out, const struct x509 *cert)
 }
 
 void
-net_cms_put_certs_only(struct buf *out, const struct bytes *certs, size_t count)
+net_cms_put_certs_only(struct buf *out, const struct bytes *certs, size_t count, struct bytes crl)
 {
 	size_t info = der_open(out, DER_SEQUENCE), explicit, body, mark, i;
 
@@ -178,10 +178,14 @@ net_cms_put_certs_only(struct buf *out, const struct bytes *certs, size_t count)
 	mark = der_open(out, DER_SEQUENCE);
 	der_put_oid(out, OID_DATA);
 	der_close(out, mark);
-	mark = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
-	for (i = 0; i < count; i++)
-		der_put_raw(out, certs[i]);
-	der_close(out, mark);
+	if (count > 0 || crl.len == 0) {
+		mark = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
+		for (i = 0; i < count; i++)
+			der_put_raw(out, certs[i]);
+		der_close(out, mark);
+	}
+	if (crl.len > 0)
+		der_put(out, DER_CONTEXT_CONSTRUCTED(1), crl);
 	der_put(out, DER_SET, (struct bytes){NULL, 0});
 	der_close(out, body);
 	der_close(out, explicit);

@@ -37,8 +37,11 @@ void net_cms_put_algorithm(struct buf *out, struct bytes oid, bool with_null);
 /* Appends IssuerAndSerialNumber of a certificate. */
 void net_cms_put_issuer_serial(struct buf *out, const struct x509 *cert);
 
-/* Appends a degenerate SignedData: count certificates in this order, no content, no signer (RFC 8894 3.4). */
-void net_cms_put_certs_only(struct buf *out, const struct bytes *certs, size_t count);
+/*
+ * Appends a degenerate SignedData: count certificates in this order, then the CRL unless it is empty; no content, no
+ * signer (RFC 8894 3.4).
+ */
+void net_cms_put_certs_only(struct buf *out, const struct bytes *certs, size_t count, struct bytes crl);
 
 /*
  * Appends EnvelopedData with plain for the holder of cert, whose RSA key key is, under a fresh content key.  Fails with

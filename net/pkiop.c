@@ -11,19 +11,20 @@
 
 enum {
 	CSR_MAX = 65536, /* what is longer is no PKCS#10 request */
-	REPLY_MAX = 1 << 20,
+	REPLY_MAX = 1 << 21,
 	RETRY_DEVICE_S = 10, /* token or store: an operator may have to look */
 	RETRY_AWAY_S = 3,
 	RETRY_BUSY_S = 3, /* at most, at least 1: those that were refused together do not come back together */
 };
 
-enum state { LOOKUP, UNWRAP, DECIDE, SIGN, STATE_COUNT };
+enum state { LOOKUP, UNWRAP, DECIDE, FETCH, SIGN, STATE_COUNT };
 
 struct net_pkiop_set {
 	struct config conf;
 	struct ipc *authority;
 	struct ipc *signer;
 	struct net_identity *identity;
+	struct net_page *crl;
 	unsigned count;
 };
 
@@ -37,7 +38,9 @@ struct op {
 	struct net_identity *identity;
 	struct net_scep_request *request;
 	struct net_scep_reply *reply;
+	struct net_page *crl;      /* that the reply brings, or NULL */
 	struct buf csr;            /* decrypted; holds the challenge */
+	struct bytes serial;       /* that a GetCert asks for; in csr */
 	int status;                /* STATUS_* that the reply says */
 	int fail_info;             /* with STATUS_REFUSED */
 	char cause[ERR_TEXT_SIZE]; /* with STATUS_REFUSED, for the log */
@@ -67,6 +70,7 @@ finish(struct op *op, const struct net_pkiop_answer *answer)
 	net_identity_free(op->identity);
 	net_scep_request_free(op->request);
 	net_scep_reply_free(op->reply);
+	net_page_free(op->crl);
 	buf_fini(&op->csr);
 	free(op);
 }
@@ -124,27 +128,6 @@ finish_not_scep(struct op *op, const struct err *e)
 	finish(op, &answer);
 }
 
-static const char *
-status_name(int status)
-{
-	switch (status) {
-	case STATUS_ISSUED:
-		return "issued";
-	case STATUS_PENDING:
-		return "pending";
-	default:
-		return "refused";
-	}
-}
-
-static const char *
-fail_name(int fail_info)
-{
-	static const char *const names[] = {"badAlg", "badMessageCheck", "badRequest", "badTime", "badCertId"};
-
-	return fail_info >= 0 && fail_info < (int)ARRAY_SIZE(names) ? names[fail_info] : "-";
-}
-
 static void
 finish_reply(struct op *op, struct bytes body)
 {
@@ -152,10 +135,10 @@ finish_reply(struct op *op, struct bytes body)
 
 	if (op->status == STATUS_REFUSED)
 		log_event(SCEP_REFUSED, op->peer, op->request->message_type, transaction_text(op),
-			  fail_name(op->fail_info), log_text(op->cause), elapsed_ms(op));
+			  net_scep_fail_name(op->fail_info), log_text(op->cause), elapsed_ms(op));
 	else
 		log_event(SCEP_ANSWERED, op->peer, op->request->message_type, transaction_text(op),
-			  status_name(op->status), elapsed_ms(op));
+			  op->status == STATUS_ISSUED ? "issued" : "pending", elapsed_ms(op));
 	finish(op, &answer);
 }
 
@@ -170,6 +153,7 @@ reply(struct op *op, const struct msg_decision *decision)
 		.fail_info = (enum scep_fail)decision->fail_info,
 		.text = decision->text,
 		.certificate = decision->certificate,
+		.crl = op->crl != NULL ? op->crl->body : (struct bytes){NULL, 0},
 		.ra_sign = is->ra_sign,
 		.extra = is->chain.item,
 		.extra_count = op->set->conf.scep_certrep_ca ? 1 : 0,
@@ -192,7 +176,8 @@ refuse(struct op *op, int fail_info, const char *cause)
 {
 	struct msg_decision decision = {.status = STATUS_REFUSED, .fail_info = (uint8_t)fail_info};
 
-	snprintf(op->cause, sizeof(op->cause), "%s", cause);
+	if (cause != op->cause)
+		snprintf(op->cause, sizeof(op->cause), "%s", cause);
 	reply(op, &decision);
 }
 
@@ -265,6 +250,13 @@ send_lookup(struct op *op, int timeout_ms)
 	return msg_transaction_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 }
 
+/* GetCert and GetCRL: nothing is decided, so no transaction is looked up. */
+static bool
+is_query(const struct op *op)
+{
+	return op->request->message_type == NET_SCEP_GET_CERT || op->request->message_type == NET_SCEP_GET_CRL;
+}
+
 /* A recipient that is not ours is tried with our key all the same: see the head of pkiop.h. */
 static int
 send_unwrap(struct op *op, int timeout_ms)
@@ -285,6 +277,37 @@ send_unwrap(struct op *op, int timeout_ms)
 		.ciphertext = to->wrapped,
 	};
 	return msg_unwrap_call(op->set->signer, &ask, timeout_ms, on_answer, op);
+}
+
+static void
+reply_crl(struct op *op, struct net_page *crl)
+{
+	struct msg_decision found = {.status = STATUS_ISSUED};
+
+	op->crl = net_page_ref(crl);
+	reply(op, &found);
+}
+
+/* GetCRL is answered from memory; what is no query looks like what could not be decrypted. */
+static void
+take_query(struct op *op)
+{
+	struct net_page *crl = op->set->crl;
+	struct bytes issuer;
+	struct x509 ca;
+
+	if (net_scep_issuer_serial(buf_bytes(&op->csr), &issuer, &op->serial) != 0)
+		refuse(op, SCEP_BAD_MESSAGE_CHECK, op->cause[0] != '\0' ? op->cause : "no IssuerAndSerialNumber");
+	else if (x509_parse(op->identity->is.chain.item[0], &ca, NULL) != 0 || !bytes_equal(issuer, ca.tbs.subject))
+		refuse(op, SCEP_BAD_CERT_ID, "asked about another CA");
+	else if (op->request->message_type == NET_SCEP_GET_CERT)
+		enter(op, FETCH);
+	else if (crl == NULL)
+		finish_retry(op, ERR_CLOSED, "crl", "there is no CRL yet");
+	else if (crl->body.len > NET_SCEP_CRL_MAX)
+		refuse(op, SCEP_BAD_REQUEST, "the CRL is too large for SCEP; it is at /crl");
+	else
+		reply_crl(op, crl);
 }
 
 static void
@@ -314,6 +337,8 @@ take_unwrapped(struct op *op, const struct ipc_message *message)
 	}
 	if (buf_status(&op->csr) != 0)
 		finish_retry(op, buf_status(&op->csr), "decrypt", "");
+	else if (is_query(op))
+		take_query(op);
 	else
 		enter(op, DECIDE);
 }
@@ -338,6 +363,15 @@ send_enroll(struct op *op, int timeout_ms)
 	rc = msg_enroll_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 	buf_fini(&op->csr);
 	return rc;
+}
+
+static int
+send_fetch(struct op *op, int timeout_ms)
+{
+	struct msg_get_cert ask = {.serial = op->serial};
+
+	snprintf(ask.peer, sizeof(ask.peer), "%s", op->peer);
+	return msg_get_cert_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 }
 
 static int
@@ -380,6 +414,7 @@ static const struct step steps[STATE_COUNT] = {
 	[LOOKUP] = {"transaction", send_lookup, take_decision, ROLE_AUTHORITY, MSG_DECISION},
 	[UNWRAP] = {"unwrap", send_unwrap, take_unwrapped, ROLE_SIGNER, MSG_UNWRAPPED},
 	[DECIDE] = {"enroll", send_enroll, take_decision, ROLE_AUTHORITY, MSG_DECISION},
+	[FETCH] = {"certificate", send_fetch, take_decision, ROLE_AUTHORITY, MSG_DECISION},
 	[SIGN] = {"sign", send_sign, take_signature, ROLE_SIGNER, MSG_SIGNATURE},
 };
 
@@ -444,12 +479,14 @@ begin(struct op *op, struct bytes message)
 	switch (op->request->message_type) {
 	case NET_SCEP_PKCS_REQ:
 	case NET_SCEP_RENEWAL_REQ:
+	case NET_SCEP_GET_CERT:
+	case NET_SCEP_GET_CRL:
 		if (op->request->recipient_count == 0)
 			refuse(op, SCEP_BAD_MESSAGE_CHECK, "the envelope has no recipient");
 		else if (op->request->content.len > CSR_MAX)
 			refuse(op, SCEP_BAD_REQUEST, "the content is too long for a certificate request");
 		else
-			enter(op, LOOKUP);
+			enter(op, is_query(op) ? UNWRAP : LOOKUP);
 		break;
 	case NET_SCEP_CERT_POLL:
 		/* Clients differ in what is inside, and transactionID and key say all (facts C50). */
@@ -512,6 +549,7 @@ net_pkiop_set_free(struct net_pkiop_set *set)
 		return;
 	BUG_ON(set->count != 0);
 	net_identity_free(set->identity);
+	net_page_free(set->crl);
 	free(set);
 }
 
@@ -526,6 +564,15 @@ net_pkiop_set_peers(struct net_pkiop_set *set, struct ipc *authority, struct ipc
 {
 	set->authority = authority;
 	set->signer = signer;
+}
+
+void
+net_pkiop_set_crl(struct net_pkiop_set *set, struct net_page *crl)
+{
+	struct net_page *old = set->crl;
+
+	set->crl = crl != NULL ? net_page_ref(crl) : NULL;
+	net_page_free(old);
 }
 
 void

@@ -354,14 +354,13 @@ message_type_check(const struct parse *p)
 	switch (request->message_type) {
 	case NET_SCEP_PKCS_REQ:
 	case NET_SCEP_CERT_POLL:
+	case NET_SCEP_GET_CERT:
+	case NET_SCEP_GET_CRL:
 		return 0;
 	case NET_SCEP_RENEWAL_REQ:
 		if (p->policy->renewal)
 			return 0;
 		return refuse(request, SCEP_BAD_REQUEST, "renewal is not served (scep.renewal)");
-	case NET_SCEP_GET_CERT:
-	case NET_SCEP_GET_CRL:
-		return refuse(request, SCEP_BAD_REQUEST, "messageType %d is not served", request->message_type);
 	default:
 		return refuse(request, SCEP_BAD_REQUEST, "messageType %d is unknown", request->message_type);
 	}

@@ -50,6 +50,7 @@ enum {
 	NET_SCEP_RECIPIENTS_MAX = 8,
 	NET_SCEP_CERTS_MAX = 16,
 	NET_SCEP_ATTRIBUTES_MAX = 32,
+	NET_SCEP_CRL_MAX = 1000 * 1000, /* a larger one is for HTTP */
 };
 
 /* One KeyTransRecipientInfo: whose it is, and what the signer needs for MSG_UNWRAP. */
@@ -121,18 +122,28 @@ MUST_CHECK int net_scep_recipient(const struct net_scep_request *request, const 
  */
 MUST_CHECK int net_scep_open(const struct net_scep_request *request, struct bytes key, struct buf *out, struct err *e);
 
+/*
+ * Reads what GetCert and GetCRL have inside: IssuerAndSerialNumber (RFC 5652 10.2.4), strict DER and nothing behind it.
+ * *ret_issuer is the Name, whole, *ret_serial the content of the INTEGER; both borrowed.  Fails with ERR_FORMAT.
+ */
+MUST_CHECK int net_scep_issuer_serial(struct bytes plain, struct bytes *ret_issuer, struct bytes *ret_serial);
+
 /* What a CertRep says.  All of it is borrowed for the call. */
 struct net_scep_answer {
 	int status;                /* STATUS_ISSUED, STATUS_REFUSED or STATUS_PENDING */
 	enum scep_fail fail_info;  /* with STATUS_REFUSED */
 	const char *text;          /* failInfoText with STATUS_REFUSED; NULL or "" for none; UTF-8 */
 	struct bytes certificate;  /* with STATUS_ISSUED, DER */
+	struct bytes crl;          /* with STATUS_ISSUED instead, DER; at most NET_SCEP_CRL_MAX */
 	struct bytes ra_sign;      /* certificate of the key that will sign, DER; RSA or EC */
 	const struct bytes *extra; /* CA certificates behind the issued one and behind ra_sign (C28), DER */
 	size_t extra_count;
 };
 
 struct net_scep_reply;
+
+/* "badAlg" and so on, for the log; "-" for what is no failInfo.  Static storage. */
+const char *net_scep_fail_name(int fail_info);
 
 /*
  * Begins the CertRep to a request: for STATUS_ISSUED a degenerate SignedData with the certificate first, enveloped to

@@ -1,5 +1,5 @@
 /*
- * The answering half of scep.h: CertRep, GetCACert, GetCACaps.
+ * The answering half of scep.h: CertRep, what GetCert and GetCRL ask for, GetCACert, GetCACaps.
  */
 #include <stdio.h>
 
@@ -14,7 +14,7 @@
 enum {
 	NONCE_SIZE = 16,
 	ATTRIBUTES_MAX = 10,
-	PART_LIMIT = 1024 * 1024, /* certificates of ours, so this is never reached */
+	PART_LIMIT = 2 * 1024 * 1024, /* certificates of ours, or a CRL that fits, so this is never reached */
 };
 
 struct net_scep_reply {
@@ -231,7 +231,9 @@ content_build(struct net_scep_reply *reply, const struct net_scep_request *reque
 	certs[0] = answer->certificate;
 	for (i = 0; i < answer->extra_count; i++)
 		certs[1 + i] = answer->extra[i];
-	rc = net_scep_certs_only(certs, 1 + answer->extra_count, &plain);
+	/* To a GetCRL nothing but the CRL (RFC 8894 3.3.2.1). */
+	net_cms_put_certs_only(&plain, certs, answer->crl.len > 0 ? 0 : 1 + answer->extra_count, answer->crl);
+	rc = buf_status(&plain);
 	if (rc != 0)
 		return err_set(e, rc, 0, "degenerate SignedData of the reply");
 	return net_cms_put_envelope(&reply->content, buf_bytes(&plain), cipher, &transport, &request->cert,
@@ -387,7 +389,7 @@ net_scep_reply_finish(const struct net_scep_reply *reply, struct bytes signature
 int
 net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out)
 {
-	net_cms_put_certs_only(out, certs, count);
+	net_cms_put_certs_only(out, certs, count, (struct bytes){NULL, 0});
 	return buf_status(out);
 }
 
@@ -396,4 +398,26 @@ net_scep_capabilities(const struct net_scep_policy *policy, bool blank_line, str
 {
 	buf_printf(out, "AES\n%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n%s", policy->des3 ? "DES3\n" : "",
 		   policy->renewal ? "Renewal\n" : "", policy->sha1 ? "SHA-1\n" : "", blank_line ? "\n" : "");
+}
+
+int
+net_scep_issuer_serial(struct bytes plain, struct bytes *ret_issuer, struct bytes *ret_serial)
+{
+	struct der issuer, serial;
+	struct view v;
+
+	if (der_whole(plain, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_SEQUENCE, &issuer) != 0 ||
+	    der_expect(&v, DER_INTEGER, &serial) != 0 || view_end(&v) != 0)
+		return ERR_FORMAT;
+	*ret_issuer = issuer.whole;
+	*ret_serial = serial.content;
+	return 0;
+}
+
+const char *
+net_scep_fail_name(int fail_info)
+{
+	static const char *const names[] = {"badAlg", "badMessageCheck", "badRequest", "badTime", "badCertId"};
+
+	return fail_info >= 0 && fail_info < (int)ARRAY_SIZE(names) ? names[fail_info] : "-";
 }

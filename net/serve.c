@@ -163,6 +163,7 @@ take_crl(struct net_serve *serve, struct bytes body, struct err *e)
 	place = message.delta != 0 ? &serve->delta : &serve->crl;
 	net_page_free(*place);
 	*place = page;
+	net_pkiop_set_crl(serve->operations, serve->crl);
 	return 0;
 }
 

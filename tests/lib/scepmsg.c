@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <openssl/cms.h>
+#include <openssl/pkcs7.h>
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 #include <openssl/x509v3.h>
@@ -252,6 +253,26 @@ scepmsg_csr_build(EVP_PKEY *key, const struct scepmsg_csr *csr)
 	if (csr->broken_signature && der.len > 0)
 		((uint8_t *)der.data)[der.len - 1] ^= 1;
 	return der;
+}
+
+struct bytes
+scepmsg_issuer_serial(X509 *cert)
+{
+	PKCS7_ISSUER_AND_SERIAL *both = PKCS7_ISSUER_AND_SERIAL_new();
+	struct bytes copy = {NULL, 0};
+	unsigned char *der = NULL;
+	int len;
+
+	if (both == NULL || X509_NAME_set(&both->issuer, X509_get_issuer_name(cert)) != 1)
+		return copy;
+	ASN1_INTEGER_free(both->serial);
+	both->serial = ASN1_INTEGER_dup(X509_get0_serialNumber(cert));
+	len = i2d_PKCS7_ISSUER_AND_SERIAL(both, &der);
+	if (len > 0)
+		copy = bytes_dup((struct bytes){der, (size_t)len});
+	OPENSSL_free(der);
+	PKCS7_ISSUER_AND_SERIAL_free(both);
+	return copy;
 }
 
 /* Writes cms with the content that in holds: as one DER structure, or as BER in pieces. */

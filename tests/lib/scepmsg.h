@@ -96,13 +96,14 @@ struct scepmsg_request {
 
 /* A CertRep whose signature, transactionID and nonce are right. */
 struct scepmsg_reply {
-	int message_type;       /* -1 when absent, like the next two */
-	int pki_status;         /* RFC 8894 3.2.1.3: 0 SUCCESS, 2 FAILURE, 3 PENDING */
-	int fail_info;          /* RFC 8894 3.2.1.4 */
-	char text[256];         /* failInfoText, "" when absent */
-	X509 *issued;           /* first certificate of the content; NULL without content */
-	STACK_OF(X509) * inner; /* all certificates of the content */
-	STACK_OF(X509) * outer; /* all certificates beside the signature */
+	int message_type;          /* -1 when absent, like the next two */
+	int pki_status;            /* RFC 8894 3.2.1.3: 0 SUCCESS, 2 FAILURE, 3 PENDING */
+	int fail_info;             /* RFC 8894 3.2.1.4 */
+	char text[256];            /* failInfoText, "" when absent */
+	X509 *issued;              /* first certificate of the content; NULL without content */
+	STACK_OF(X509) * inner;    /* all certificates of the content */
+	STACK_OF(X509) * outer;    /* all certificates beside the signature */
+	STACK_OF(X509_CRL) * crls; /* all CRLs of the content */
 	bool has_content;
 	bool has_sender_nonce;
 	int digest;    /* NID of digestAlgorithm */
@@ -139,6 +140,9 @@ void scepmsg_client_fini(struct scepmsg_client *client);
 
 /* DER of a PKCS#10 request; the caller frees data.  Empty on failure. */
 struct bytes scepmsg_csr_build(EVP_PKEY *key, const struct scepmsg_csr *csr);
+
+/* DER of what GetCert and GetCRL have inside, for a certificate; the caller frees data.  Empty on failure. */
+struct bytes scepmsg_issuer_serial(X509 *cert);
 
 /* A PKIMessage of client with plain enveloped to recipient.  0 or -1. */
 MUST_CHECK int

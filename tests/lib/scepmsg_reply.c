@@ -144,8 +144,9 @@ content_read(struct bytes envelope, const struct scepmsg_client *client, struct 
 		return err_set_ossl(e, ERR_FORMAT, "content of the envelope is no SignedData");
 	reply->inner = CMS_get1_certs(degenerate);
 	reply->issued = sk_X509_value(reply->inner, 0);
-	if (reply->issued == NULL)
-		return err_set(e, ERR_FORMAT, 0, "SUCCESS without a certificate");
+	reply->crls = CMS_get1_crls(degenerate);
+	if (reply->issued == NULL && sk_X509_CRL_num(reply->crls) <= 0)
+		return err_set(e, ERR_FORMAT, 0, "SUCCESS without a certificate or CRL");
 	return 0;
 }
 
@@ -201,5 +202,6 @@ scepmsg_reply_fini(struct scepmsg_reply *reply)
 {
 	sk_X509_pop_free(reply->inner, X509_free);
 	sk_X509_pop_free(reply->outer, X509_free);
+	sk_X509_CRL_pop_free(reply->crls, X509_CRL_free);
 	*reply = (struct scepmsg_reply){0};
 }
