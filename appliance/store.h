@@ -79,8 +79,8 @@ enum app_store_op {
 	APP_STORE_CA_PUT, /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
 	/*
-	 * in: hold transaction_id key_hash challenge_hash subject peer now expires max_open → number, of an earlier one
-	 * too; fails as RESERVE, and with ERR_DENIED when an operator denied it, ERR_LIMIT when max_open wait
+	 * in: hold transaction_id key_hash challenge_hash subject peer now expires max_open → number, of an earlier
+	 * one too; fails as RESERVE, and with ERR_DENIED when an operator denied it, ERR_LIMIT when max_open wait
 	 */
 	APP_STORE_HOLD,
 	APP_STORE_APPROVE, /* in: number actor now → held[0]; ERR_UNKNOWN, ERR_STAGE when it was decided already */

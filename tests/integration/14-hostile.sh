@@ -73,7 +73,7 @@ messageDigest does not fit the content
 the signer's certificate is missing
 attribute transactionID is missing
 attribute senderNonce is there twice
-messageType 21 is not served
+no IssuerAndSerialNumber
 messageType 4 is unknown
 the message is for an unknown recipient
 SHA-1 is not allowed
