@@ -19,6 +19,7 @@ static const struct setting settings[] = {
 	{"ca.key", CONFIG_TYPE_STRING, false},         {"ca.validity_days", CONFIG_TYPE_INT, true},
 	{"ca.path_length", CONFIG_TYPE_INT, true},     {"ra.sign_key", CONFIG_TYPE_STRING, false},
 	{"ra.decrypt_key", CONFIG_TYPE_STRING, false}, {"audit.key", CONFIG_TYPE_STRING, true},
+	{"ocsp.key", CONFIG_TYPE_STRING, true},
 };
 
 struct reader {
@@ -159,7 +160,7 @@ get_all(const struct reader *r, struct app_ceremony *c)
 	    get_kind(r, c) != 0 || get_number(r, "ca.validity_days", 1, 36500, &c->ca_days) != 0 ||
 	    get_number(r, "ca.path_length", -1, 16, &c->path_length) != 0 || get_key(r, "ca.key", KEY_CA, c) != 0 ||
 	    get_key(r, "ra.sign_key", KEY_RA_SIGN, c) != 0 || get_key(r, "ra.decrypt_key", KEY_RA_DECRYPT, c) != 0 ||
-	    get_key(r, "audit.key", KEY_AUDIT, c) != 0)
+	    get_key(r, "audit.key", KEY_AUDIT, c) != 0 || get_key(r, "ocsp.key", KEY_OCSP, c) != 0)
 		return ERR_CONFIG;
 	if (c->token_label[0] == '\0')
 		return complain(r, "token.label", "must not be empty");

@@ -19,6 +19,7 @@ static const struct {
 } ra_kinds[APP_RA_COUNT] = {
 	[APP_RA_SIGN] = {APP_USAGE_RA_SIGN, KEY_RA_SIGN, " RA signing"},
 	[APP_RA_DECRYPT] = {APP_USAGE_RA_DECRYPT, KEY_RA_DECRYPT, " RA decryption"},
+	[APP_RA_OCSP] = {APP_USAGE_OCSP, KEY_OCSP, " OCSP"},
 };
 
 /* One question of a check: a public key to the signer, or the current certificates of a usage to the store. */
@@ -80,7 +81,11 @@ on_key(int code, const struct ipc_message *message, void *arg)
 		code = ERR_FORMAT;
 	if (code == 0)
 		code = (int)m.code;
-	if (code != 0) {
+	if (job->key == KEY_OCSP && code == ERR_UNKNOWN) {
+		if (!a->internal.ocsp_off)
+			log_event(OCSP_OFF, msg_key_name(KEY_OCSP));
+		a->internal.ocsp_off = true;
+	} else if (code != 0) {
 		log_event(KEY_NOT_READ, msg_key_name(job->key), err_name(code), log_text(m.text));
 	} else if (job->ra < 0) {
 		a->internal.ca_key_wrong = !bytes_equal(m.spki, a->issuer.cert.tbs.spki);
@@ -88,6 +93,7 @@ on_key(int code, const struct ipc_message *message, void *arg)
 			log_event(CA_KEY_WRONG, log_text("the token's key \"ca\" is not that of the CA certificate"));
 	} else {
 		copy = bytes_dup(m.spki);
+		a->internal.ocsp_off = a->internal.ocsp_off && job->key != KEY_OCSP;
 		if (copy.data != NULL)
 			bytes_replace(&a->internal.ra[job->ra].spki, copy);
 	}
@@ -298,6 +304,8 @@ renewal_due(const struct app_authority *a, int i, int64_t now)
 	int64_t third = (ra->not_after - ra->not_before) / 3;
 	int64_t not_before, not_after;
 
+	if (i == APP_RA_OCSP && a->internal.ocsp_off)
+		return false;
 	if (ra->count == 0)
 		return true;
 	if (third < window)

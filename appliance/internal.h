@@ -3,6 +3,7 @@
  *
  * RA signing and RA decryption: made when they are missing, when the token's key is another one, and ca.ra_renew_days
  * before they end.  Every RA decryption certificate that is still valid stays in the identity, since clients cache it.
+ * OCSP responder: the same, short-lived, when the token has a key for it.
  * TLS server: for a key that the front holds in memory.  The front is trusted with nothing but TLS: names come from the
  * configuration, so a front that was broken into gets no certificate for other names.
  *
@@ -15,7 +16,8 @@
 #include "appliance/store.h"
 #include "board/base/bucket.h"
 
-enum { APP_RA_SIGN, APP_RA_DECRYPT, APP_RA_COUNT };
+/* APP_RA_OCSP is no RA, but its certificate is looked after in the same way; the token may lack its key. */
+enum { APP_RA_SIGN, APP_RA_DECRYPT, APP_RA_OCSP, APP_RA_COUNT };
 
 /* A front that asks for TLS certificates without end gets this many, and then one each APP_TLS_REFILL_MS. */
 enum { APP_RA_DECRYPT_MAX = 8, APP_TLS_BURST = 32, APP_TLS_REFILL_MS = 10000 };
@@ -32,8 +34,9 @@ struct app_ra {
 };
 
 struct app_internal {
-	struct app_ra ra[APP_RA_COUNT]; /* APP_RA_SIGN, APP_RA_DECRYPT */
+	struct app_ra ra[APP_RA_COUNT]; /* by APP_RA_* */
 	bool ca_key_wrong; /* the token's "ca" key is not that of the CA certificate: nothing can be signed */
+	bool ocsp_off;     /* the token has no key for OCSP */
 	bool ready;        /* the identity is known */
 	uint8_t sent[32];  /* SHA-256 of the identity that the fronts have */
 	struct app_internal_job *jobs; /* the check under way, or NULL */

@@ -88,6 +88,7 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 {
 	struct msg_transaction transaction;
 	struct msg_enroll enroll;
+	struct msg_ocsp_ask ocsp;
 	struct msg_get_cert get;
 	struct msg_tls_request tls;
 	struct msg_admin admin;
@@ -102,6 +103,11 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 		if (msg_enroll_get(message->body, &enroll) != 0)
 			return ERR_FORMAT;
 		app_enroll_request(front, message->id, &enroll);
+		return 0;
+	case MSG_OCSP_ASK:
+		if (msg_ocsp_ask_get(message->body, &ocsp) != 0)
+			return ERR_FORMAT;
+		app_responder_ask(front, message->id, &ocsp);
 		return 0;
 	case MSG_GET_CERT:
 		if (msg_get_cert_get(message->body, &get) != 0)

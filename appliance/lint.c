@@ -324,6 +324,16 @@ authority_info_check(const struct app_issuer *issuer, const struct tbs *tbs, str
 	return 0;
 }
 
+static int
+nocheck_check(const struct app_issuer *issuer, const struct tbs *tbs, struct bytes value, struct err *e)
+{
+	struct view v;
+
+	if (der_whole(value, DER_NULL, &v) != 0 || v.left != 0)
+		return broken(e, "ocsp-nocheck is not NULL (RFC 6960 4.2.2.2.1)");
+	return 0;
+}
+
 enum presence { REQUIRED, OPTIONAL };
 
 struct rule {
@@ -352,6 +362,7 @@ static const struct rule rules[] = {
 	{OID_FRESHEST_CRL, OPTIONAL, false, crl_points_check, NULL, "freshestCRL critical (RFC 5280 4.2.1.15)"},
 	{OID_AUTHORITY_INFO_ACCESS, OPTIONAL, false, authority_info_check, NULL,
 	 "authorityInfoAccess critical (RFC 5280 4.2.2.1)"},
+	{OID_OCSP_NOCHECK, OPTIONAL, false, nocheck_check, NULL, "ocsp-nocheck critical (RFC 6960 4.2.2.2.1)"},
 };
 
 /* Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue }, where DER leaves FALSE out. */

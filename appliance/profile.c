@@ -252,16 +252,28 @@ crl_url_put(struct buf *b, struct bytes oid, const char *url)
 	extension_close(b, marks);
 }
 
-/* RFC 5280 4.2.2.1 */
 static void
-ca_url_put(struct buf *b, const char *url)
+access_put(struct buf *b, struct bytes method, const char *url)
 {
-	struct extension_marks marks = extension_open(b, OID_AUTHORITY_INFO_ACCESS, false);
-	size_t list = der_open(b, DER_SEQUENCE), access = der_open(b, DER_SEQUENCE);
+	size_t access;
 
-	der_put_oid(b, OID_AD_CA_ISSUERS);
+	if (url[0] == '\0')
+		return;
+	access = der_open(b, DER_SEQUENCE);
+	der_put_oid(b, method);
 	der_put(b, DER_CONTEXT(URL_TAG), bytes_of_text(url));
 	der_close(b, access);
+}
+
+/* RFC 5280 4.2.2.1 */
+static void
+access_urls_put(struct buf *b, const struct config *conf)
+{
+	struct extension_marks marks = extension_open(b, OID_AUTHORITY_INFO_ACCESS, false);
+	size_t list = der_open(b, DER_SEQUENCE);
+
+	access_put(b, OID_AD_OCSP, conf->ca_ocsp_url);
+	access_put(b, OID_AD_CA_ISSUERS, conf->ca_ca_url);
 	der_close(b, list);
 	extension_close(b, marks);
 }
@@ -287,8 +299,8 @@ extensions_put(struct buf *b, const struct config *conf, unsigned key_usage, str
 		crl_url_put(b, OID_CRL_DISTRIBUTION_POINTS, conf->ca_crl_url);
 	if (conf->ca_delta_url[0] != '\0')
 		crl_url_put(b, OID_FRESHEST_CRL, conf->ca_delta_url);
-	if (conf->ca_ca_url[0] != '\0')
-		ca_url_put(b, conf->ca_ca_url);
+	if (conf->ca_ca_url[0] != '\0' || conf->ca_ocsp_url[0] != '\0')
+		access_urls_put(b, conf);
 }
 
 /* Which usages a kind of key can have: RFC 3279 2.3.1, RFC 5480 3. */
@@ -304,6 +316,8 @@ profile_encode(struct app_profile *profile, const struct config *conf, unsigned 
 		rc = url_check("ca.crl_url", conf->ca_crl_url, e);
 	if (rc == 0 && conf->ca_delta_url[0] != '\0')
 		rc = url_check("ca.delta_url", conf->ca_delta_url, e);
+	if (rc == 0 && conf->ca_ocsp_url[0] != '\0')
+		rc = url_check("ca.ocsp_url", conf->ca_ocsp_url, e);
 	if (rc == 0 && conf->ca_ca_url[0] != '\0')
 		rc = url_check("ca.ca_url", conf->ca_ca_url, e);
 	if (rc != 0)
@@ -338,6 +352,16 @@ profile_device(struct app_profile *profile, const struct config *conf, struct er
 	return rc != 0 ? rc : profile_encode(profile, conf, key_usage, buf_bytes(&purposes), e);
 }
 
+/* The responder's certificate lives shortly, so nobody needs to ask for its own state (RFC 6960 4.2.2.2.1). */
+static void
+nocheck_put(struct buf *b)
+{
+	struct extension_marks marks = extension_open(b, OID_OCSP_NOCHECK, false);
+
+	der_put(b, DER_NULL, (struct bytes){NULL, 0});
+	extension_close(b, marks);
+}
+
 /*
  * The appliance's own certificates.  One signs and one decrypts, so that every client finds the right one (facts C37).
  */
@@ -346,9 +370,11 @@ profile_own(struct app_profile *profile, const struct config *conf, enum app_usa
 {
 	AUTO_BUF purposes = {0};
 	bool is_decrypt = usage == APP_USAGE_RA_DECRYPT;
+	int rc;
 
-	profile->life_s =
-		usage == APP_USAGE_TLS ? (int64_t)conf->front_tls_hours * 3600 : (int64_t)conf->ca_ra_days * DAY_S;
+	profile->life_s = usage == APP_USAGE_TLS    ? (int64_t)conf->front_tls_hours * 3600
+			  : usage == APP_USAGE_OCSP ? (int64_t)conf->ca_ocsp_days * DAY_S
+						    : (int64_t)conf->ca_ra_days * DAY_S;
 	profile->rsa_bits_min = 2048;
 	profile->rsa_bits_max = 16384;
 	profile->ec_keys = !is_decrypt;
@@ -359,15 +385,24 @@ profile_own(struct app_profile *profile, const struct config *conf, enum app_usa
 		der_put_oid(&purposes, OID_KP_SERVER_AUTH);
 	else if (usage == APP_USAGE_RA_SIGN)
 		der_put_oid(&purposes, OID_KP_REQUEST_AGENT);
-	return profile_encode(profile, conf, is_decrypt ? APP_KU_KEY_ENCIPHERMENT : APP_KU_DIGITAL_SIGNATURE,
-			      buf_bytes(&purposes), e);
+	else if (usage == APP_USAGE_OCSP)
+		der_put_oid(&purposes, OID_KP_OCSP_SIGNING);
+	rc = profile_encode(profile, conf, is_decrypt ? APP_KU_KEY_ENCIPHERMENT : APP_KU_DIGITAL_SIGNATURE,
+			    buf_bytes(&purposes), e);
+	if (rc == 0 && usage == APP_USAGE_OCSP) {
+		nocheck_put(&profile->extensions_rsa);
+		nocheck_put(&profile->extensions_ec);
+	}
+	return rc;
 }
 
 int
 app_profile_new(const struct config *conf, enum app_usage usage, struct app_profile **ret_profile, struct err *e)
 {
-	static const char *const names[APP_USAGE_COUNT] = {
-		[APP_USAGE_RA_SIGN] = "ra-sign", [APP_USAGE_RA_DECRYPT] = "ra-decrypt", [APP_USAGE_TLS] = "tls"};
+	static const char *const names[APP_USAGE_COUNT] = {[APP_USAGE_RA_SIGN] = "ra-sign",
+							   [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
+							   [APP_USAGE_TLS] = "tls",
+							   [APP_USAGE_OCSP] = "ocsp"};
 	AUTO_STRUCT(app_profile) profile = NULL;
 	int rc;
 

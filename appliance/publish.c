@@ -549,8 +549,8 @@ app_publish_revoked(struct app_authority *a, struct app_publish_wait *wait)
 }
 
 /* Makes one when it is due or an attempt failed. */
-static void
-make_if_due(struct app_authority *a)
+void
+app_publish_wake(struct app_authority *a)
 {
 	struct app_publish *p = &a->publish;
 
@@ -567,16 +567,10 @@ make_if_due(struct app_authority *a)
 		loop_timer_set(p->timer, TICK_MS);
 }
 
-void
-app_publish_wake(struct app_authority *a)
-{
-	make_if_due(a);
-}
-
 static void
 on_timer(void *arg)
 {
-	make_if_due(arg);
+	app_publish_wake(arg);
 }
 
 int

@@ -23,6 +23,7 @@
 #include "appliance/issue.h"
 #include "appliance/link.h"
 #include "appliance/publish.h"
+#include "appliance/responder.h"
 
 enum { APP_CHAIN_MAX = 8 };
 
@@ -41,6 +42,7 @@ struct app_authority {
 	struct app_enrolling enrolling;
 	struct app_internal internal;
 	struct app_publish publish;
+	struct app_responder responder;
 	struct app_control control;
 	struct app_admin admin;
 	bool stopping;           /* nothing new is begun */

@@ -94,7 +94,7 @@ enum app_store_op {
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
 	APP_STORE_CRL_GET, /* → the last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
 	/*
-	 * In the SCANNER's thread, calls each() for every revoked certificate whose not_after > now - grace → changes.
+	 * In the SCANNER's thread, calls each() for every revoked certificate with not_after > now - grace → changes.
 	 */
 	APP_STORE_REVOKED,
 	APP_STORE_CHANGED,     /* the same for what was revoked or released after changes; released is revoked 0 */

@@ -6,7 +6,7 @@
 
 static const char *const usages[] = {
 	[APP_USAGE_DEVICE] = "device", [APP_USAGE_RA_SIGN] = "ra-sign", [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
-	[APP_USAGE_TLS] = "tls",       [APP_USAGE_CA] = "ca",
+	[APP_USAGE_TLS] = "tls",       [APP_USAGE_OCSP] = "ocsp",       [APP_USAGE_CA] = "ca",
 };
 
 static const char *const reasons[] = {

@@ -427,6 +427,7 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"ca.crl_url", check_url},
 		{"ca.ca_url", check_url},
 		{"ca.delta_url", check_url},
+		{"ca.ocsp_url", check_url},
 		{"ca.crl_on_revocation", check_crl_kind},
 	};
 	size_t i;

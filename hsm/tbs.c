@@ -4,6 +4,7 @@
 
 #include "board/base/der.h"
 #include "board/base/oid.h"
+#include "hsm/tbs_ocsp.h"
 
 /* keyUsage (RFC 5280 4.2.1.3) in the first octet of the BIT STRING. */
 enum { USAGE_KEY_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
@@ -145,7 +146,7 @@ is_extension_known(struct bytes oid)
 	const struct bytes known[] = {
 		OID_BASIC_CONSTRAINTS, OID_KEY_USAGE,     OID_SUBJECT_KEY_ID,          OID_AUTHORITY_KEY_ID,
 		OID_SUBJECT_ALT_NAME,  OID_EXT_KEY_USAGE, OID_CRL_DISTRIBUTION_POINTS, OID_AUTHORITY_INFO_ACCESS,
-		OID_FRESHEST_CRL,
+		OID_FRESHEST_CRL,      OID_OCSP_NOCHECK,
 	};
 	size_t i;
 
@@ -291,8 +292,8 @@ next_time(struct view *v, int64_t *ret_time)
 }
 
 /*
- * The extensions of a CRL that we make, each once; critical is the delta CRL indicator, and nothing else.  Without that a
- * reader would take a delta for all that is revoked.
+ * The extensions of a CRL that we make, each once; critical is the delta CRL indicator, and nothing else.  Without that
+ * a reader would take a delta for all that is revoked.
  */
 static int
 check_crl_extensions(struct bytes extensions)
@@ -416,6 +417,12 @@ check_checkpoint(const struct question *q, struct err *e)
 	return 0;
 }
 
+static int
+check_ocsp(const struct question *q, struct err *e)
+{
+	return hsm_tbs_ocsp(q->data, q->now, e);
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -429,6 +436,7 @@ static const struct {
 	{KEY_CRL, ROLE_AUTHORITY, false, check_crl},
 	{KEY_RA_SIGN, ROLE_FRONT, true, check_attributes},
 	{KEY_AUDIT, ROLE_AUTHORITY, false, check_checkpoint},
+	{KEY_OCSP, ROLE_AUTHORITY, false, check_ocsp},
 	/* KEY_POLICY will sign client authentication for the courier; until that role exists, for nobody. */
 	{KEY_POLICY, ROLE_COUNT, false, NULL},
 };

@@ -9,6 +9,7 @@
  *	crl       authority  a TBSCertList of this CA
  *	ra-sign   front      the signed attributes of a SCEP message (never a certificate: another tag)
  *	audit     authority  an audit checkpoint
+ *	ocsp      authority  the ResponseData of one OCSP answer (hsm/tbs_ocsp.h)
  *	policy    nobody yet
  *
  * Threads:  any; nothing is changed.

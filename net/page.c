@@ -53,6 +53,7 @@ net_page_new(const char *type, struct bytes body, int64_t modified, int64_t fres
 	}
 	make_etag(page);
 	http_date(modified, page->last_modified, sizeof(page->last_modified));
+	http_date(fresh_until, page->expires, sizeof(page->expires));
 	page->type = type;
 	page->fresh_until = fresh_until;
 	page->references = 1;

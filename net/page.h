@@ -17,6 +17,7 @@ struct net_page {
 	const char *type;       /* content type, static storage */
 	char etag[40];          /* quoted, strong */
 	char last_modified[40]; /* HTTP date; empty when not known */
+	char expires[40];       /* the same of fresh_until */
 	int64_t fresh_until;    /* seconds since 1970; 0 when not known */
 	struct bytes body;      /* owned */
 };

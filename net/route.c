@@ -7,6 +7,7 @@
 #include "board/base/log.h"
 #include "net/admin.h"
 #include "net/html.h"
+#include "net/ocsp_page.h"
 #include "net/query.h"
 #include "net/scep.h"
 
@@ -229,6 +230,18 @@ serve_crl(const struct net_route *route, struct net_http_request *request, const
 	answer_page_or_retry(request, route->crl);
 }
 
+/* A GET has the request behind "/ocsp/"; base64 may hold more slashes. */
+static void
+serve_ocsp(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+{
+	const size_t skip = sizeof("/ocsp/") - 1;
+	struct bytes encoded = {NULL, 0};
+
+	if (query->path.len > skip)
+		encoded = (struct bytes){query->path.data + skip, query->path.len - skip};
+	net_ocsp_page_serve(route->ocsp, request, encoded);
+}
+
 static void
 serve_delta(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
@@ -279,6 +292,7 @@ static const struct place places[] = {
 	{"/certsrv/mscep", true, true, serve_scep}, {"/certsrv/mscep/mscep.dll", true, true, serve_scep},
 	{"/crl", false, false, serve_crl},          {"/ca", false, false, serve_ca},
 	{"/delta.crl", false, false, serve_delta},  {"/health", false, false, serve_health},
+	{"/ocsp", false, true, serve_ocsp},
 };
 
 static bool

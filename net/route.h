@@ -13,6 +13,7 @@
 #include "board/config.h"
 #include "net/http.h"
 #include "net/identity.h"
+#include "net/ocspkeep.h"
 #include "net/pkiop.h"
 
 /* What a loop has at hand to answer with; all of it borrowed. */
@@ -22,6 +23,7 @@ struct net_route {
 	struct net_page *crl;          /* NULL as above */
 	struct net_page *delta;        /* the delta CRL; NULL as above, or when none is made */
 	struct net_pkiop_set *operations;
+	struct net_ocspkeep *ocsp;
 	struct ipc *authority; /* NULL while it is away */
 	bool signer_is_there;
 };

@@ -7,6 +7,7 @@
 #include "board/msg.h"
 #include "net/http.h"
 #include "net/identity.h"
+#include "net/ocspkeep.h"
 #include "net/pkiop.h"
 #include "net/route.h"
 #include "net/tlskeep.h"
@@ -20,6 +21,7 @@ struct net_serve {
 	struct net_serve_events events;
 	struct net_http *http;
 	struct net_pkiop_set *operations;
+	struct net_ocspkeep *ocsp;
 	struct net_tlskeep *keep; /* loop 0 alone */
 	struct ipc *authority;
 	struct ipc *signer;
@@ -48,6 +50,7 @@ on_request(struct net_http_request *request, void *arg)
 		.identity = serve->identity,
 		.crl = serve->crl,
 		.delta = serve->delta,
+		.ocsp = serve->ocsp,
 		.operations = serve->operations,
 		.authority = serve->authority,
 		.signer_is_there = serve->signer != NULL,
@@ -167,6 +170,17 @@ take_crl(struct net_serve *serve, struct bytes body, struct err *e)
 	return 0;
 }
 
+static int
+take_forget(struct net_serve *serve, struct bytes body, struct err *e)
+{
+	struct msg_ocsp_forget message;
+
+	if (msg_ocsp_forget_get(body, &message) != 0)
+		return err_set(e, ERR_FORMAT, 0, "the authority's word of a revocation is malformed");
+	net_ocspkeep_forget(serve->ocsp, message.serial);
+	return 0;
+}
+
 static void
 on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 {
@@ -179,6 +193,8 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		rc = take_identity(serve, message->body, &e);
 	else if (message->type == MSG_CRL)
 		rc = take_crl(serve, message->body, &e);
+	else if (message->type == MSG_OCSP_FORGET)
+		rc = take_forget(serve, message->body, &e);
 	if (rc != 0)
 		log_event(IDENTITY_REFUSED, serve->index, log_text(err_name(rc)), log_text(e.text));
 }
@@ -189,6 +205,7 @@ static void
 share_channels(struct net_serve *serve)
 {
 	net_pkiop_set_peers(serve->operations, serve->authority, serve->signer);
+	net_ocspkeep_set_authority(serve->ocsp, serve->authority);
 	if (serve->keep != NULL)
 		net_tlskeep_set_authority(serve->keep, serve->authority);
 }
@@ -262,6 +279,7 @@ net_serve_configure(struct net_serve *serve, const struct config *conf)
 	serve->conf = *conf;
 	net_http_configure(serve->http, conf);
 	net_pkiop_configure(serve->operations, conf);
+	net_ocspkeep_configure(serve->ocsp, conf);
 	if (serve->keep != NULL)
 		net_tlskeep_configure(serve->keep, conf);
 	if (serve->identity != NULL && net_identity_configure(serve->identity, conf, &e) != 0)
@@ -285,6 +303,8 @@ net_serve_new(struct loop *loop, unsigned index, const struct config *conf, stru
 	if (rc == 0)
 		rc = net_pkiop_set_new(conf, &serve->operations);
 	if (rc == 0)
+		rc = net_ocspkeep_new(conf, &serve->ocsp);
+	if (rc == 0)
 		rc = net_http_new(loop, conf, limit, on_request, serve, &serve->http);
 	if (rc == 0 && index == 0)
 		rc = net_tlskeep_new(loop, conf, on_tls_context, serve, &serve->keep);
@@ -299,13 +319,14 @@ net_serve_free(struct net_serve *serve)
 {
 	if (serve == NULL)
 		return;
-	if (serve->operations != NULL) {
+	if (serve->ocsp != NULL) {
 		drop_channel(serve, &serve->authority);
 		drop_channel(serve, &serve->signer);
 	}
 	net_http_free(serve->http);
 	net_tlskeep_free(serve->keep);
 	net_pkiop_set_free(serve->operations);
+	net_ocspkeep_free(serve->ocsp);
 	for (size_t i = 0; i < serve->listener_count; i++) {
 		if (serve->listeners[i].fd >= 0)
 			close(serve->listeners[i].fd);

@@ -77,6 +77,10 @@
 #define OID_EXT_KEY_USAGE           OID_BYTES("\x55\x1d\x25")
 #define OID_AUTHORITY_INFO_ACCESS   OID_BYTES("\x2b\x06\x01\x05\x05\x07\x01\x01")
 #define OID_AD_CA_ISSUERS           OID_BYTES("\x2b\x06\x01\x05\x05\x07\x30\x02")
+#define OID_AD_OCSP                 OID_BYTES("\x2b\x06\x01\x05\x05\x07\x30\x01")
+#define OID_OCSP_BASIC              OID_BYTES("\x2b\x06\x01\x05\x05\x07\x30\x01\x01")
+#define OID_OCSP_NOCHECK            OID_BYTES("\x2b\x06\x01\x05\x05\x07\x30\x01\x05")
+#define OID_KP_OCSP_SIGNING         OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x09")
 #define OID_KP_SERVER_AUTH          OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x01")
 #define OID_KP_CLIENT_AUTH          OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x02")
 

@@ -6,7 +6,7 @@ build="gcc libc6-dev make pkg-config kconfig-frontends-nox libevent-dev libconfi
 	libseccomp-dev libp11-kit-dev"
 run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"
-check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils"
+check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils gnutls-bin"
 pages="chromium lynx"
 sanitize="clang libclang-rt-14-dev"
 

@@ -70,7 +70,7 @@ appliance_make()
 			http = "127.0.0.1:$http"; https = "127.0.0.1:$https"; admin_https = "127.0.0.1:$admin";
 			tls_names = "localhost 127.0.0.1";
 		};
-		ca: { crl_url = "http://127.0.0.1:$http/crl"; ca_url = "http://127.0.0.1:$http/ca"; };
+		ca: { crl_url = "http://127.0.0.1:$http/crl"; ca_url = "http://127.0.0.1:$http/ca"; ocsp_url = "http://127.0.0.1:$http/ocsp"; };
 		/* strongSwan 5.9.8 of Debian 12 misreads the capabilities without it. */
 		scep: { caps_blank_line = true; };
 	END

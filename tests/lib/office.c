@@ -55,7 +55,11 @@ on_signer_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		answer_sign(o, message->id, &sign);
 	} else if (message->type == MSG_PUBLIC_KEY) {
 		assert_int_equal(msg_public_key_get(message->body, &ask), 0);
-		spki.spki = certs_spki(key_of(o, ask.key_class));
+		/* A token that was made before OCSP has no key for it. */
+		if (ask.key_class == KEY_OCSP)
+			spki.code = ERR_UNKNOWN;
+		else
+			spki.spki = certs_spki(key_of(o, ask.key_class));
 		assert_int_equal(msg_spki_send(ipc, message->id, &spki), 0);
 		free((void *)spki.spki.data);
 	} else if (message->type == MSG_TOKEN_STATUS) {
