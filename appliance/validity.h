@@ -16,9 +16,9 @@
 enum { APP_VALIDITY_MIN_S = 3600 };
 
 /*
- * The notAfter that csr asks for at the time now, in seconds since 1970; 0 when it asks for none, the earlier one when it
- * asks twice.  Names are compared without case.  Fails with ERR_DENIED when a value cannot be understood, is out of range,
- * or lies less than APP_VALIDITY_MIN_S ahead; e names the pair.
+ * The notAfter that csr asks for at the time now, in seconds since 1970; 0 when it asks for none, the earlier one when
+ * it asks twice.  Names are compared without case.  Fails with ERR_DENIED when a value cannot be understood, is out of
+ * range, or lies less than APP_VALIDITY_MIN_S ahead; e names the pair.
  */
 MUST_CHECK int app_validity_requested(const struct app_csr *csr, int64_t now, int64_t *ret_not_after, struct err *e);
 

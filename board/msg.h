@@ -86,8 +86,8 @@ struct msg_list {
 #undef MSG
 
 /*
- * May from send this type to to, with a body of len bytes?  What ipc.c asks for every frame.  The front never sends more
- * than 1 MiB, whatever msg.def says.
+ * May from send this type to to, with a body of len bytes?  What ipc.c asks for every frame.  The front never sends
+ * more than 1 MiB, whatever msg.def says.
  */
 bool msg_allowed(uint16_t type, enum role from, enum role to, size_t len);
 

@@ -10,12 +10,15 @@ cd "$(dirname "$0")/../.." || exit 1
 . board/sim/appliance.sh
 arrangements="rsa2048 p256-rsa p256"
 counts="1:300 8:1200 64:2000"
+revoked="10000 100000 1000000"
+caps='/scep?operation=GetCACaps'
 while [ $# -gt 1 ]; do
 	case $1 in
 	--out) out=$2 ;;
 	--bin) bin=$2 ;;
 	--ca) arrangements=$2 ;;
 	--counts) counts=$2 ;;
+	--revoked) revoked=$2 ;;
 	esac
 	shift 2
 done
@@ -42,9 +45,47 @@ speed()
 	"$bin/chancery-hsmspeed" --config "$dir/chancery.conf" --seconds 3 --json
 }
 
+# get PATH SECONDS: on one connection
 get()
 {
-	"$out/tests/bench_load" get '/scep?operation=GetCACaps' 127.0.0.1 "$HTTP" "$1"
+	"$out/tests/bench_load" get "$1" 127.0.0.1 "$HTTP" "$2"
+}
+
+control()
+{
+	"$bin/chancery" --control "$dir/run/control" "$@"
+}
+
+# OCSP answers from memory beside a static body of about that size, both on one connection.
+ocsp()
+{
+	local serial path
+	serial=$(control certificate list --usage ra-sign | sed -n '2s/ .*//p')
+	control certificate show "$serial" --pem >"$work/asked.pem" || return 1
+	openssl ocsp -issuer "$dir/state/ca/ca.pem" -cert "$work/asked.pem" -no_nonce -reqout "$work/ocsp.req" >/dev/null 2>&1 || return 1
+	path=/ocsp/$(base64 -w0 "$work/ocsp.req" | sed 's/+/%2B/g; s|/|%2F|g; s/=/%3D/g')
+	for _ in 1 2 3 4 5 6 7 8; do curl -fs -o /dev/null "http://127.0.0.1:$HTTP$path" || return 1; done
+	get "$path" 3 >"$work/cached.json" && get /ca 3 >"$work/static.json"
+}
+
+# How long a CRL takes with so many revoked certificates, from the command to the CRL being served: lines of JSON.
+crls()
+{
+	local count begin end
+	for count in $revoked; do
+		appliance_stop "$dir"
+		sqlite3 "$dir/state/store/store.db" "DELETE FROM certificate WHERE subject = 'CN=bench';
+			WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $count)
+			INSERT INTO certificate (serial, usage, not_before, not_after, issued, revoked, reason, subject, template, peer)
+			SELECT CAST(printf('%016d', i) AS BLOB), 'device', 1, 4000000000, 1, 1700000000, 4, 'CN=bench', 'device', '' FROM n;" || return 1
+		chown --reference="$dir/state/store/challenge.key" "$dir"/state/store/store.db*
+		appliance_start "$dir" "$bin" || return 1
+		control crl make >/dev/null || return 1
+		begin=$(date +%s%N)
+		control crl make >/dev/null || return 1
+		end=$(date +%s%N)
+		jq -n -c --argjson n "$count" --argjson ms "$(((end - begin) / 1000000))" '{revoked: $n, ms: $ms}' >>"$work/crl"
+	done
 }
 
 prepare()
@@ -79,13 +120,13 @@ arrangement()
 	for pair in $counts; do total=$((total + ${pair#*:})); done
 	echo "  $ca: preparing $total requests"
 	prepare "$total" || return 1
-	[ "$ca" = "${arrangements%% *}" ] && get 3 >"$work/idle.json"
+	[ "$ca" = "${arrangements%% *}" ] && get "$caps" 3 >"$work/idle.json"
 	: >"$work/runs"
 	for pair in $counts; do
 		connections=${pair%:*} count=${pair#*:}
 		before=$(ticks)
 		if [ "$ca" = "${arrangements%% *}" ] && [ "$connections" = 64 ]; then
-			(sleep 1; get 3 >"$work/loaded.json") &
+			(sleep 1; get "$caps" 3 >"$work/loaded.json") &
 			beside=$!
 		fi
 		"$out/tests/bench_load" enroll "$work/requests" 127.0.0.1 "$HTTP" "$connections" "$first" "$count" >"$work/run.json" || {
@@ -99,6 +140,9 @@ arrangement()
 		jq -c --argjson c "$connections" --argjson t "$((after - before))" --argjson hz "$(getconf CLK_TCK)" \
 			'. + {connections: $c, cpu_ms: ($t * 1000 / $hz / .done)}' "$work/run.json" >>"$work/runs"
 	done
+	if [ "$ca" = "${arrangements%% *}" ]; then
+		ocsp && crls || return 1
+	fi
 	appliance_stop "$dir"
 	speed >"$work/after.json" || return 1
 	jq -s -c --arg ca "$ca" --slurpfile b "$work/before.json" --slurpfile a "$work/after.json" '
@@ -118,14 +162,17 @@ arrangement()
 echo "Measuring (about two minutes); nothing else should run on this machine"
 : >"$work/enroll"
 : >"$work/token"
+: >"$work/crl"
 for ca in $arrangements; do
 	arrangement "$ca" || { echo "make bench: $ca could not be measured" >&2; exit 1; }
 done
 jq -n --slurpfile token "$work/token" --slurpfile enroll "$work/enroll" --slurpfile idle "$work/idle.json" \
-	--slurpfile loaded "$work/loaded.json" '{
+	--slurpfile loaded "$work/loaded.json" --slurpfile cached "$work/cached.json" --slurpfile static "$work/static.json" \
+	--slurpfile crl "$work/crl" '{
 		token: ($token | add), enroll: $enroll,
 		getcacaps: {idle_p50_ms: $idle[0].p50_ms, idle_p99_ms: $idle[0].p99_ms,
-			loaded_p50_ms: $loaded[0].p50_ms, loaded_p99_ms: $loaded[0].p99_ms}}' >"$out/bench.json" || exit 1
+			loaded_p50_ms: $loaded[0].p50_ms, loaded_p99_ms: $loaded[0].p99_ms},
+		ocsp: {cached_per_s: $cached[0].per_s, static_per_s: $static[0].per_s}, crl: $crl}' >"$out/bench.json" || exit 1
 
 echo
 echo "Token through the queue, operations per second"
@@ -141,5 +188,11 @@ echo
 echo "GetCACaps on one connection"
 jq -r '.getcacaps | "  alone: p50 \(.idle_p50_ms) ms, p99 \(.idle_p99_ms) ms; while 64 connections enroll: p50 \(.loaded_p50_ms) ms, p99 \(.loaded_p99_ms) ms"' \
 	"$out/bench.json"
+echo
+echo "OCSP answers from memory, and /ca, on one connection"
+jq -r '.ocsp | "  \(.cached_per_s | floor) and \(.static_per_s | floor) per second"' "$out/bench.json"
+echo
+echo "A full CRL"
+jq -r '.crl[] | "  \(.revoked) revoked\t\(.ms) ms"' "$out/bench.json" | column -t -s "$(printf '\t')"
 echo
 echo "The same as JSON: $out/bench.json"
