@@ -117,4 +117,21 @@ check "what was asked before is answered" eval 'curl -fs "$GET_URL" | openssl oc
 mv "$dir/tokens.away" "$dir/tokens"
 check "the token is back" wait_until 30 healthy
 check "all are answered" wait_until 15 says three ': good'
+
+# A token from before OCSP: all else works, and the ceremony run again makes the key.
+appliance_stop "$dir"
+for type in privkey pubkey; do
+	setpriv --reuid $((uid_base + 2)) --regid $((uid_base + 2)) --clear-groups env SOFTHSM2_CONF="$dir/softhsm2.conf" \
+		pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --token-label chancery-sim --login --pin "$(cat "$dir/pin")" \
+		--delete-object --type $type --label chancery-ocsp >/dev/null 2>&1 || bad "the $type is taken out"
+done
+run_appliance
+logged "without the key the log says so" 'event=OCSP_OFF key=ocsp'
+check "devices enroll all the same" enroll_device four
+post "$dir/one.req" "$dir/one.rsp"
+check "OCSP is for later" error "$dir/one.rsp" 3
+appliance_stop "$dir"
+check "the ceremony again makes the key" appliance_provision "$dir" "$BIN_DIR"
+run_appliance
+check "and OCSP works" wait_until 15 says one ': good'
 finish
