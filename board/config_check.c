@@ -280,8 +280,8 @@ check_addresses(const char *value, char *why, size_t size)
 }
 
 /*
- * Labels of letters, digits and '-' (RFC 1123 2.1), at most 253 characters in all; the last one of several is no number, or an
- * address with a slip in it would pass.
+ * Labels of letters, digits and '-' (RFC 1123 2.1), at most 253 characters in all; the last one of several is no
+ * number, or an address with a slip in it would pass.
  */
 static bool
 is_dns_name(const char *word, size_t len)

@@ -2,8 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <sqlite3.h>
-
+#include "tests/lib/sql.h"
 #include "tests/lib/test.h"
 
 #include "appliance/store_schema.h"
@@ -17,16 +16,6 @@ make_folder(void)
 	strcpy(folder, "/tmp/test-schema-XXXXXX");
 	CHECK(mkdtemp(folder) != NULL);
 	snprintf(path, sizeof(path), "%s/store.db", folder);
-}
-
-static void
-tamper(const char *sql)
-{
-	sqlite3 *db = NULL;
-
-	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
-	CHECK_INT(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
 }
 
 static void
@@ -66,14 +55,14 @@ TEST(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well)
 	make_folder();
 	snprintf(copy, sizeof(copy), "%s.new", path);
 	CHECK_INT(app_store_schema_update(path, first, &e), 0);
-	tamper("PRAGMA journal_mode = WAL; INSERT INTO a VALUES (8)");
+	sql_run(path, "PRAGMA journal_mode = WAL; INSERT INTO a VALUES (8)");
 	CHECK_INT(stat(path, &before), 0);
 	CHECK_INT(app_store_schema_update(path, broken, &e), ERR_STORE);
 	CHECK(strstr(e.text, "none") != NULL);
 	CHECK_INT(stat(path, &after), 0);
 	CHECK_INT(after.st_ino, before.st_ino);
 	CHECK(access(copy, F_OK) != 0);
-	tamper("INSERT INTO a VALUES (9)"); /* one column: it is the old schema */
+	sql_run(path, "INSERT INTO a VALUES (9)"); /* one column: it is the old schema */
 	write_file(copy, "an attempt that was interrupted");
 	memset(&e, 0, sizeof(e));
 	CHECK_INT(app_store_schema_update(path, second, &e), 0);
@@ -81,7 +70,8 @@ TEST(migrations_run_on_a_copy_that_replaces_the_store_when_all_went_well)
 	CHECK(after.st_ino != before.st_ino);
 	CHECK_INT(after.st_mode & 0777, 0600);
 	CHECK(access(copy, F_OK) != 0);
-	tamper("CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT count(*) FROM a WHERE y = x AND y > 6");
+	sql_run(path,
+		"CREATE TABLE three (n CHECK (n = 3)); INSERT INTO three SELECT count(*) FROM a WHERE y = x AND y > 6");
 	CHECK_INT(app_store_schema_update(path, second, &e), 0); /* nothing to do */
 	CHECK_INT(unlink(path), 0);
 	CHECK_INT(rmdir(folder), 0);
@@ -109,10 +99,12 @@ TEST(a_store_of_the_first_version_keeps_all_that_it_knows)
 
 	make_folder();
 	CHECK_INT(app_store_schema_update(path, first, NULL), 0);
-	tamper("INSERT INTO certificate VALUES (1, x'40', 'device', 1, 2, 1, 0, -1, x'01', 'CN=a', 'device', '', "
-	       "x'30');"
-	       "INSERT INTO certificate VALUES (2, x'41', 'device', 1, 2, 1, 7, 4, x'02', 'CN=b', 'device', '', x'30');"
-	       "INSERT INTO crl VALUES (5, 1, 2, x'30')");
+	sql_run(path,
+		"INSERT INTO certificate VALUES (1, x'40', 'device', 1, 2, 1, 0, -1, x'01', 'CN=a', 'device', '', "
+		"x'30');"
+		"INSERT INTO certificate VALUES (2, x'41', 'device', 1, 2, 1, 7, 4, x'02', 'CN=b', 'device', '', "
+		"x'30');"
+		"INSERT INTO crl VALUES (5, 1, 2, x'30')");
 	CHECK_INT(app_store_schema_update(path, app_store_migrations, NULL), 0);
 	CHECK_INT(count_rows("SELECT count(*) FROM certificate WHERE invalidity = 0"), 2);
 	CHECK_INT(count_rows("SELECT count(*) FROM certificate WHERE revoked = 7 AND reason = 4 AND serial = x'41'"),
