@@ -136,8 +136,10 @@ is_good(const struct entry *entry)
 static void
 tell(struct entry *entry, struct net_page *page, int status)
 {
-	while (!list_empty(&entry->waiters)) {
-		struct waiter *waiter = list_entry(entry->waiters.next, struct waiter, link);
+	struct list *pos, *tmp;
+
+	list_each (pos, tmp, &entry->waiters) {
+		struct waiter *waiter = list_entry(pos, struct waiter, link);
 
 		list_remove(&waiter->link);
 		waiter->fn(page, status, waiter->arg);
@@ -221,7 +223,7 @@ wait_for(struct entry *entry, net_ocspkeep_fn fn, void *arg)
 void
 net_ocspkeep_get(struct net_ocspkeep *keep, const struct net_ocsp_id *id, net_ocspkeep_fn fn, void *arg)
 {
-	uint8_t key[KEY_SIZE];
+	uint8_t key[KEY_SIZE] = {0};
 	struct entry *entry = NULL;
 
 	if (make_key(id, key) == 0)
