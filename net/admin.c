@@ -151,12 +151,10 @@ read_wish(const struct net_http_request *request, const struct net_query *query,
 			is_word(query->operation_text, "NDESGenerateChallenge") ? OUTPUT_CHALLENGE : OUTPUT_THUMBPRINT;
 		return *ret_output == OUTPUT_CHALLENGE || is_word(query->operation_text, "NDESGetCACertThumbprint");
 	}
-	if (asks_for(query, "charset=utf-8"))
-		*ret_output = OUTPUT_UTF8;
-	else if (asks_for(query, "charset=utf-16le") || net_http_header(request, "Accept-Language") == NULL)
+	*ret_output = OUTPUT_UTF8;
+	if (asks_for(query, "charset=utf-16le") ||
+	    (net_http_header(request, "Accept-Language") == NULL && !asks_for(query, "charset=utf-8")))
 		*ret_output = OUTPUT_UTF16;
-	else
-		*ret_output = OUTPUT_UTF8;
 	return true;
 }
 
