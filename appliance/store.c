@@ -22,8 +22,8 @@
 enum { BATCH_MAX = 256, ANSWERS_MAX = 32, SCANNER_CACHE_KIB = 4096 };
 
 /*
- * When changes come in company, the next ones are on their way: after a commit of GATHER_FROM or more the writer waits a
- * moment for them, which costs nobody anything at that load and saves commits.  A lone change never waits.
+ * When changes come in company, the next ones are on their way: after a commit of GATHER_FROM or more the writer waits
+ * a moment for them, which costs nobody anything at that load and saves commits.  A lone change never waits.
  */
 enum { GATHER_FROM = 3, GATHER_NS = 2 * 1000 * 1000 };
 

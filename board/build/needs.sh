@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing for the purposes named: build run demo check pages sanitize
 set -eu
 
-build="gcc libc6-dev make pkg-config kconfig-frontends-nox libevent-dev libconfig-dev libssl-dev libsqlite3-dev
+build="gcc libc6-dev make kconfig-frontends-nox libevent-dev libconfig-dev libssl-dev libsqlite3-dev
 	libseccomp-dev libp11-kit-dev"
 run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"

@@ -11,9 +11,8 @@ one()
 			while read -r d; do [ "$d" -nt "$stamp" ] && echo newer; done | grep -q newer; then
 		return 0
 	fi
-	# shellcheck disable=SC2046
 	clang-tidy --quiet "$file" -- -std=gnu11 -D_GNU_SOURCE -include "$out/include/generated/autoconf.h" \
-		-I. $(pkg-config --cflags p11-kit-1) 2>/dev/null >"$stamp.log" && touch "$stamp" && return 0
+		-I. -I/usr/include/p11-kit-1 2>/dev/null >"$stamp.log" && touch "$stamp" && return 0
 	cat "$stamp.log"
 	echo "failed: $file"
 	return 1
