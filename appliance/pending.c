@@ -57,13 +57,27 @@ on_found(struct app_store_request *request, void *arg)
 		app_pending_issue(a, number, NULL, NULL);
 }
 
+/* Takes lookup over: what the store does not take is answered here. */
+static void
+ask_store(struct lookup *lookup)
+{
+	struct app_authority *a = lookup->authority;
+	int status = app_store_submit(a->store, &lookup->request);
+
+	if (status != 0) {
+		app_reply_retry(&lookup->reply, status);
+		free(lookup);
+		return;
+	}
+	a->enrolling.lookups++;
+}
+
 void
 app_pending_transaction(struct app_front *front, uint64_t id, const struct msg_transaction *m)
 {
 	struct app_authority *a = front->authority;
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 	struct app_reply refused;
-	int status;
 
 	if (lookup == NULL || m->key_hash.len != APP_HASH_SIZE || m->transaction_id.len == 0 || a->stopping) {
 		app_reply_open(&refused, front, id);
@@ -82,13 +96,7 @@ app_pending_transaction(struct app_front *front, uint64_t id, const struct msg_t
 	lookup->request.now = clock_wall();
 	app_enroll_transaction_text(m->transaction_id, lookup->request.transaction_id);
 	memcpy(lookup->request.key_hash, m->key_hash.data, APP_HASH_SIZE);
-	status = app_store_submit(a->store, &lookup->request);
-	if (status != 0) {
-		app_reply_retry(&lookup->reply, status);
-		free(lookup);
-		return;
-	}
-	a->enrolling.lookups++;
+	ask_store(lookup);
 }
 
 /* ---- GetCert ---- */
@@ -120,7 +128,6 @@ app_pending_certificate(struct app_front *front, uint64_t id, const struct msg_g
 	struct app_authority *a = front->authority;
 	struct lookup *lookup = calloc(1, sizeof(*lookup));
 	struct app_reply reply;
-	int status;
 
 	if (lookup == NULL || a->stopping || m->serial.len != APP_SERIAL_SIZE) {
 		app_reply_open(&reply, front, id);
@@ -137,13 +144,7 @@ app_pending_certificate(struct app_front *front, uint64_t id, const struct msg_g
 	lookup->request.done = on_certificate;
 	lookup->request.arg = lookup;
 	memcpy(lookup->request.serial, m->serial.data, APP_SERIAL_SIZE);
-	status = app_store_submit(a->store, &lookup->request);
-	if (status != 0) {
-		app_reply_retry(&lookup->reply, status);
-		free(lookup);
-		return;
-	}
-	a->enrolling.lookups++;
+	ask_store(lookup);
 }
 
 /* ---- what was approved ---- */

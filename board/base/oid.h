@@ -28,7 +28,6 @@
 #define OID_ECDSA_SHA512   OID_BYTES("\x2a\x86\x48\xce\x3d\x04\x03\x04")
 
 /* Digests and ciphers */
-#define OID_MD5        OID_BYTES("\x2a\x86\x48\x86\xf7\x0d\x02\x05")
 #define OID_SHA1       OID_BYTES("\x2b\x0e\x03\x02\x1a")
 #define OID_SHA256     OID_BYTES("\x60\x86\x48\x01\x65\x03\x04\x02\x01")
 #define OID_SHA384     OID_BYTES("\x60\x86\x48\x01\x65\x03\x04\x02\x02")
