@@ -264,6 +264,23 @@ hsm_call_get_bool(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBU
 }
 
 int
+hsm_call_has_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type, bool *ret_has_value,
+		   struct err *e)
+{
+	CK_ATTRIBUTE attribute = {.type = type, .pValue = NULL, .ulValueLen = 0};
+	int64_t start = clock_mono_us();
+	CK_RV rv = module->C_GetAttributeValue(session, object, &attribute, 1);
+	bool expected = rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE;
+	int code = finish("C_GetAttributeValue", start, expected ? CKR_OK : rv, e);
+
+	if (code != 0)
+		return code;
+	*ret_has_value = rv == CKR_ATTRIBUTE_SENSITIVE || (rv == CKR_OK && attribute.ulValueLen > 0 &&
+							   attribute.ulValueLen != CK_UNAVAILABLE_INFORMATION);
+	return 0;
+}
+
+int
 hsm_call_generate(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_ATTRIBUTE *public_template,
 		  CK_ULONG public_count, CK_ATTRIBUTE *private_template, CK_ULONG private_count, struct err *e)
 {

@@ -64,6 +64,10 @@ MUST_CHECK int hsm_call_find(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, 
 MUST_CHECK int hsm_call_get_bool(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
 				 bool *ret_value, bool *ret_known, struct err *e);
 
+/* Has the object this attribute, with anything in it?  A sensitive one counts as filled. */
+MUST_CHECK int hsm_call_has_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type,
+				  bool *ret_has_value, struct err *e);
+
 /* C_GenerateKeyPair; both templates as PKCS#11 wants them.  The handles are not given: keys are found by label. */
 MUST_CHECK int
 hsm_call_generate(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE mechanism, CK_ATTRIBUTE *public_template,

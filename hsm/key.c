@@ -80,13 +80,50 @@ find_objects(struct hsm_token *token, enum key_class key_class, CK_OBJECT_CLASS 
 	return hsm_call_find(hsm_token_session(token), template, ARRAY_SIZE(template), objects, count, e);
 }
 
+/*
+ * Is this private key an empty shell?  SoftHSM stores the object first and what belongs in it afterwards, so a crash
+ * while a key was generated leaves neither modulus nor curve.  An imported key has them.
+ */
+static int
+is_shell(struct hsm_token *token, CK_OBJECT_HANDLE object, bool *ret_shell, struct err *e)
+{
+	bool has_modulus = false;
+	bool has_curve = false;
+	int code = hsm_call_has_value(hsm_token_session(token), object, CKA_MODULUS, &has_modulus, e);
+
+	if (code == 0 && !has_modulus)
+		code = hsm_call_has_value(hsm_token_session(token), object, CKA_EC_PARAMS, &has_curve, e);
+	if (code == 0)
+		*ret_shell = !has_modulus && !has_curve;
+	return code;
+}
+
+/* The private keys of the class: the shells, or all others. */
+static int
+find_private_keys(struct hsm_token *token, enum key_class key_class, bool shells, CK_OBJECT_HANDLE *objects,
+		  CK_ULONG *ret_count, struct err *e)
+{
+	CK_ULONG found;
+	CK_ULONG count = 0;
+	bool shell = false;
+	int code = find_objects(token, key_class, CKO_PRIVATE_KEY, objects, &found, e);
+
+	for (CK_ULONG i = 0; code == 0 && i < found; i++) {
+		code = is_shell(token, objects[i], &shell, e);
+		if (code == 0 && shell == shells)
+			objects[count++] = objects[i];
+	}
+	*ret_count = count;
+	return code;
+}
+
 /* The only private key of the class.  Fails with ERR_UNKNOWN, or ERR_DENIED when there are several. */
 static int
 find_private(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HANDLE *ret_object, struct err *e)
 {
 	CK_OBJECT_HANDLE objects[FIND_MAX];
 	CK_ULONG count;
-	int code = find_objects(token, key_class, CKO_PRIVATE_KEY, objects, &count, e);
+	int code = find_private_keys(token, key_class, false, objects, &count, e);
 
 	if (code != 0)
 		return code;
@@ -159,24 +196,36 @@ check_attributes(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HA
 
 /* ---- generating -------------------------------------------------------------------------------------------------- */
 
+static int
+remove_objects(struct hsm_token *token, enum key_class key_class, const CK_OBJECT_HANDLE *objects, CK_ULONG count,
+	       struct err *e)
+{
+	int code = 0;
+
+	for (CK_ULONG i = 0; code == 0 && i < count; i++) {
+		code = hsm_call_destroy(hsm_token_session(token), objects[i], e);
+		if (code == 0)
+			log_event(SIGNER_HALF_KEY, hsm_key_label(key_class));
+	}
+	return code;
+}
+
 /*
- * SoftHSM and others store the public key first, so a crash in between leaves it alone; without its private key it is
- * of no use to anybody.
+ * SoftHSM and others store the public key first, so a crash in between leaves it alone, or with the shell of a private
+ * key; without that it is of no use to anybody.
  */
 static int
 remove_half(struct hsm_token *token, enum key_class key_class, struct err *e)
 {
 	CK_OBJECT_HANDLE objects[FIND_MAX];
 	CK_ULONG count;
-	CK_ULONG i;
-	int code = find_objects(token, key_class, CKO_PUBLIC_KEY, objects, &count, e);
+	int code = find_private_keys(token, key_class, true, objects, &count, e);
 
-	for (i = 0; code == 0 && i < count; i++) {
-		code = hsm_call_destroy(hsm_token_session(token), objects[i], e);
-		if (code == 0)
-			log_event(SIGNER_HALF_KEY, hsm_key_label(key_class));
-	}
-	return code;
+	if (code == 0)
+		code = remove_objects(token, key_class, objects, count, e);
+	if (code == 0)
+		code = find_objects(token, key_class, CKO_PUBLIC_KEY, objects, &count, e);
+	return code != 0 ? code : remove_objects(token, key_class, objects, count, e);
 }
 
 static int
@@ -237,7 +286,7 @@ hsm_key_generate(struct hsm_token *token, enum key_class key_class, enum key_alg
 
 	if (!hsm_key_alg_allowed(key_class, algorithm))
 		return err_set(e, ERR_ALG, 0, "a key of this class cannot have that algorithm");
-	code = find_objects(token, key_class, CKO_PRIVATE_KEY, objects, &count, e);
+	code = find_private_keys(token, key_class, false, objects, &count, e);
 	if (code != 0)
 		return code;
 	if (count > 0)
