@@ -1,0 +1,1 @@
+-- Approvals by several operators, and what a challenge is bound to.

@@ -1,0 +1,1 @@
+-- More than one CA certificate: roll-over.
