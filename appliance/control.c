@@ -203,6 +203,7 @@ admit(struct app_session *session, int fd)
 	uid_t needed = session->authority->operator_uid;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && who.uid == needed) {
+		app_account_root(&session->account);
 		snprintf(session->actor, sizeof(session->actor), "operator uid=%u", (unsigned)who.uid);
 		/* Nothing, but from somebody: the kernel lets callers connect also when no authority runs. */
 		send_output(session, false, 0, false, (struct bytes){NULL, 0});

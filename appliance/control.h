@@ -10,6 +10,7 @@
 #ifndef APPLIANCE_CONTROL_H
 #define APPLIANCE_CONTROL_H
 
+#include "appliance/account.h"
 #include "appliance/publish.h"
 #include "appliance/store.h"
 
@@ -35,7 +36,8 @@ struct app_session {
 	struct ipc *ipc; /* NULL when the caller is gone */
 	struct loop_timer *timer;
 	uint64_t id;
-	char actor[64];
+	struct app_account account;                  /* who gives the command */
+	char actor[64];                              /* the same for the audit trail */
 	bool busy;                                   /* a command runs */
 	bool done;                                   /* it has ended; the caller hangs up next */
 	void (*resume)(struct app_session *session); /* goes on when the caller has read enough */
