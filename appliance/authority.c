@@ -98,11 +98,11 @@ on_secret(int kind, struct bytes secret, void *arg)
 }
 
 static void
-on_ca_chain(const struct msg_list *certificates, void *arg)
+on_ca_chain(const struct msg_ca_chain *chain, void *arg)
 {
 	struct err e = {0};
 
-	if (app_state_chain(&self.state, certificates, &e) == 0)
+	if (app_state_chain(&self.state, &chain->certificates, &e) == 0)
 		return;
 	if (self.opened)
 		log_event(CONFIG_REFUSED, log_text(e.text));

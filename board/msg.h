@@ -24,6 +24,13 @@ enum msg_type {
 enum key_class { KEY_CA, KEY_CRL, KEY_RA_SIGN, KEY_RA_DECRYPT, KEY_POLICY, KEY_AUDIT, KEY_OCSP, KEY_CLASS_COUNT };
 enum key_alg { KEY_ALG_RSA2048, KEY_ALG_RSA3072, KEY_ALG_RSA4096, KEY_ALG_P256, KEY_ALG_P384, KEY_ALG_COUNT };
 enum digest { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_COUNT };
+
+/*
+ * The CA's generations: 0 is its first key and certificate, each roll-over prepares the next (hsm/key.h names its key).
+ * People are shown them from 1 on.  So many in an appliance's life, those that were given up included.
+ */
+enum { CA_GENERATIONS = 16 };
+
 enum { UNWRAP_PKCS1, UNWRAP_OAEP };
 enum { SECRET_PIN, SECRET_SO_PIN, SECRET_CHALLENGE };
 enum { LISTEN_HTTP, LISTEN_HTTPS, LISTEN_CONTROL, LISTEN_ADMIN };

@@ -166,7 +166,7 @@ take_ca_chain(struct bytes body)
 
 	if (msg_ca_chain_get(body, &m) != 0 || role.to.on_ca_chain == NULL)
 		return ERR_FORMAT;
-	role.to.on_ca_chain(&m.certificates, role.to.arg);
+	role.to.on_ca_chain(&m, role.to.arg);
 	return 0;
 }
 

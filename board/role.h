@@ -22,11 +22,11 @@ struct role_functions {
 	void (*on_config)(const struct config *conf, void *arg);
 	/* A channel to another role; fd is the callee's.  Replaces an older one of the same role and index. */
 	void (*on_peer)(enum role peer, unsigned index, int fd, void *arg);
-	void (*on_listener)(int kind, unsigned index, int fd, void *arg);    /* fd is the callee's; may be NULL */
-	void (*on_secret)(int kind, struct bytes secret, void *arg);         /* borrowed; may be NULL */
-	void (*on_ca_chain)(const struct msg_list *certificates, void *arg); /* borrowed; may be NULL */
-	void (*on_start)(void *arg);                                         /* all of the above came at least once */
-	void (*on_stop)(void *arg);                                          /* finish, then call role_exit() */
+	void (*on_listener)(int kind, unsigned index, int fd, void *arg); /* fd is the callee's; may be NULL */
+	void (*on_secret)(int kind, struct bytes secret, void *arg);      /* borrowed; may be NULL */
+	void (*on_ca_chain)(const struct msg_ca_chain *chain, void *arg); /* borrowed; may be NULL */
+	void (*on_start)(void *arg);                                      /* all of the above came at least once */
+	void (*on_stop)(void *arg);                                       /* finish, then call role_exit() */
 	void (*on_ping)(void *arg); /* the parent asks for a sign of life: role_pong() soon; NULL: given at once */
 	void *arg;
 };

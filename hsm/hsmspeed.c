@@ -265,7 +265,7 @@ measure_all(const struct options *options, const struct hsm_vault *vault, unsign
 		memset(&speed, 0, sizeof(speed));
 		speed.samples = samples;
 		speed.operation = &operations[i];
-		speed.key = hsm_vault_key(vault, operations[i].key_class);
+		speed.key = hsm_vault_key(vault, hsm_key_slot(operations[i].key_class, 0));
 		if (speed.key == NULL || (options->chosen != 0 && (options->chosen & (1u << i)) == 0))
 			continue;
 		code = measure(&speed, workers, options->seconds, &result, e);
@@ -317,7 +317,7 @@ open_token(const struct config *conf, struct hsm_vault *vault, struct err *e)
 			return err_set(e, ERR_NOMEM, 0, "environment");
 	}
 	code = hsm_vault_open(conf, secret_bytes(pin), false, vault, e);
-	return code != 0 ? code : hsm_vault_load_all(vault, e);
+	return code != 0 ? code : hsm_vault_load_all(vault, KEY_CLASS_COUNT, e);
 }
 
 static int

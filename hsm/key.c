@@ -42,17 +42,33 @@ static const struct {
 	[KEY_ALG_P384] = {0, "\x06\x05\x2b\x81\x04\x00\x22", 7, "secp384r1"},
 };
 
-enum key_class
-hsm_key_home(enum key_class key_class)
+/* The CA's later generations. */
+static const char *const ca_labels[CA_GENERATIONS - 1] = {
+	"chancery-ca-2",  "chancery-ca-3",  "chancery-ca-4",  "chancery-ca-5",  "chancery-ca-6",
+	"chancery-ca-7",  "chancery-ca-8",  "chancery-ca-9",  "chancery-ca-10", "chancery-ca-11",
+	"chancery-ca-12", "chancery-ca-13", "chancery-ca-14", "chancery-ca-15", "chancery-ca-16",
+};
+
+unsigned
+hsm_key_slot(enum key_class key_class, unsigned generation)
 {
-	return key_class == KEY_CRL ? KEY_CA : key_class;
+	enum key_class home = key_class == KEY_CRL ? KEY_CA : key_class;
+
+	BUG_ON((unsigned)key_class >= KEY_CLASS_COUNT || generation >= CA_GENERATIONS);
+	return home != KEY_CA || generation == 0 ? (unsigned)home : KEY_CLASS_COUNT + generation - 1;
+}
+
+static enum key_class
+class_of(unsigned slot)
+{
+	return slot < KEY_CLASS_COUNT ? (enum key_class)slot : KEY_CA;
 }
 
 const char *
-hsm_key_label(enum key_class key_class)
+hsm_key_label(unsigned slot)
 {
-	BUG_ON((unsigned)key_class >= KEY_CLASS_COUNT);
-	return classes[key_class].label;
+	BUG_ON(slot >= HSM_KEY_SLOTS);
+	return slot < KEY_CLASS_COUNT ? classes[slot].label : ca_labels[slot - KEY_CLASS_COUNT];
 }
 
 bool
@@ -67,10 +83,10 @@ hsm_key_alg_allowed(enum key_class key_class, enum key_alg algorithm)
 
 /* The objects of one kind with the class's label. */
 static int
-find_objects(struct hsm_token *token, enum key_class key_class, CK_OBJECT_CLASS kind, CK_OBJECT_HANDLE *objects,
-	     CK_ULONG *count, struct err *e)
+find_objects(struct hsm_token *token, unsigned slot, CK_OBJECT_CLASS kind, CK_OBJECT_HANDLE *objects, CK_ULONG *count,
+	     struct err *e)
 {
-	const char *label = hsm_key_label(key_class);
+	const char *label = hsm_key_label(slot);
 	CK_ATTRIBUTE template[] = {
 		{CKA_CLASS, &kind, sizeof(kind)},
 		{CKA_LABEL, (void *)label, strlen(label)},
@@ -100,13 +116,13 @@ is_shell(struct hsm_token *token, CK_OBJECT_HANDLE object, bool *ret_shell, stru
 
 /* The private keys of the class: the shells, or all others. */
 static int
-find_private_keys(struct hsm_token *token, enum key_class key_class, bool shells, CK_OBJECT_HANDLE *objects,
-		  CK_ULONG *ret_count, struct err *e)
+find_private_keys(struct hsm_token *token, unsigned slot, bool shells, CK_OBJECT_HANDLE *objects, CK_ULONG *ret_count,
+		  struct err *e)
 {
 	CK_ULONG found;
 	CK_ULONG count = 0;
 	bool shell = false;
-	int code = find_objects(token, key_class, CKO_PRIVATE_KEY, objects, &found, e);
+	int code = find_objects(token, slot, CKO_PRIVATE_KEY, objects, &found, e);
 
 	for (CK_ULONG i = 0; code == 0 && i < found; i++) {
 		code = is_shell(token, objects[i], &shell, e);
@@ -119,18 +135,18 @@ find_private_keys(struct hsm_token *token, enum key_class key_class, bool shells
 
 /* The only private key of the class.  Fails with ERR_UNKNOWN, or ERR_DENIED when there are several. */
 static int
-find_private(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HANDLE *ret_object, struct err *e)
+find_private(struct hsm_token *token, unsigned slot, CK_OBJECT_HANDLE *ret_object, struct err *e)
 {
 	CK_OBJECT_HANDLE objects[FIND_MAX];
 	CK_ULONG count;
-	int code = find_private_keys(token, key_class, false, objects, &count, e);
+	int code = find_private_keys(token, slot, false, objects, &count, e);
 
 	if (code != 0)
 		return code;
 	if (count == 0)
-		return err_set(e, ERR_UNKNOWN, 0, "the token has no private key %s", hsm_key_label(key_class));
+		return err_set(e, ERR_UNKNOWN, 0, "the token has no private key %s", hsm_key_label(slot));
 	if (count > 1)
-		return err_set(e, ERR_DENIED, 0, "the token has several private keys %s", hsm_key_label(key_class));
+		return err_set(e, ERR_DENIED, 0, "the token has several private keys %s", hsm_key_label(slot));
 	*ret_object = objects[0];
 	return 0;
 }
@@ -165,9 +181,9 @@ check_rule(struct hsm_token *token, CK_OBJECT_HANDLE object, const char *label, 
 }
 
 static int
-check_attributes(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HANDLE object, struct err *e)
+check_attributes(struct hsm_token *token, unsigned slot, CK_OBJECT_HANDLE object, struct err *e)
 {
-	const bool decrypts = classes[key_class].decrypts;
+	const bool decrypts = classes[class_of(slot)].decrypts;
 	const struct rule rules[] = {
 		{CKA_PRIVATE, "CKA_PRIVATE", true, true},
 		{CKA_SENSITIVE, "CKA_SENSITIVE", true, true},
@@ -186,7 +202,7 @@ check_attributes(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HA
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(rules); i++) {
-		int code = check_rule(token, object, hsm_key_label(key_class), &rules[i], e);
+		int code = check_rule(token, object, hsm_key_label(slot), &rules[i], e);
 
 		if (code != 0)
 			return code;
@@ -197,15 +213,14 @@ check_attributes(struct hsm_token *token, enum key_class key_class, CK_OBJECT_HA
 /* ---- generating -------------------------------------------------------------------------------------------------- */
 
 static int
-remove_objects(struct hsm_token *token, enum key_class key_class, const CK_OBJECT_HANDLE *objects, CK_ULONG count,
-	       struct err *e)
+remove_objects(struct hsm_token *token, unsigned slot, const CK_OBJECT_HANDLE *objects, CK_ULONG count, struct err *e)
 {
 	int code = 0;
 
 	for (CK_ULONG i = 0; code == 0 && i < count; i++) {
 		code = hsm_call_destroy(hsm_token_session(token), objects[i], e);
 		if (code == 0)
-			log_event(SIGNER_HALF_KEY, hsm_key_label(key_class));
+			log_event(SIGNER_HALF_KEY, hsm_key_label(slot));
 	}
 	return code;
 }
@@ -215,27 +230,27 @@ remove_objects(struct hsm_token *token, enum key_class key_class, const CK_OBJEC
  * key; without that it is of no use to anybody.
  */
 static int
-remove_half(struct hsm_token *token, enum key_class key_class, struct err *e)
+remove_half(struct hsm_token *token, unsigned slot, struct err *e)
 {
 	CK_OBJECT_HANDLE objects[FIND_MAX];
 	CK_ULONG count;
-	int code = find_private_keys(token, key_class, true, objects, &count, e);
+	int code = find_private_keys(token, slot, true, objects, &count, e);
 
 	if (code == 0)
-		code = remove_objects(token, key_class, objects, count, e);
+		code = remove_objects(token, slot, objects, count, e);
 	if (code == 0)
-		code = find_objects(token, key_class, CKO_PUBLIC_KEY, objects, &count, e);
-	return code != 0 ? code : remove_objects(token, key_class, objects, count, e);
+		code = find_objects(token, slot, CKO_PUBLIC_KEY, objects, &count, e);
+	return code != 0 ? code : remove_objects(token, slot, objects, count, e);
 }
 
 static int
-generate_pair(struct hsm_token *token, enum key_class key_class, enum key_alg algorithm, struct err *e)
+generate_pair(struct hsm_token *token, unsigned slot, enum key_alg algorithm, struct err *e)
 {
-	const char *label = hsm_key_label(key_class);
+	const char *label = hsm_key_label(slot);
 	CK_BBOOL yes = CK_TRUE;
 	CK_BBOOL no = CK_FALSE;
-	CK_BBOOL *signs = classes[key_class].decrypts ? &no : &yes;
-	CK_BBOOL *decrypts = classes[key_class].decrypts ? &yes : &no;
+	CK_BBOOL *signs = classes[class_of(slot)].decrypts ? &no : &yes;
+	CK_BBOOL *decrypts = classes[class_of(slot)].decrypts ? &yes : &no;
 	CK_ULONG bits = algorithms[algorithm].rsa_bits;
 	CK_BYTE exponent[] = {1, 0, 1};
 	CK_BYTE id[KEY_ID_SIZE];
@@ -278,24 +293,24 @@ generate_pair(struct hsm_token *token, enum key_class key_class, enum key_alg al
 }
 
 int
-hsm_key_generate(struct hsm_token *token, enum key_class key_class, enum key_alg algorithm, struct err *e)
+hsm_key_generate(struct hsm_token *token, unsigned slot, enum key_alg algorithm, struct err *e)
 {
 	CK_OBJECT_HANDLE objects[FIND_MAX];
 	CK_ULONG count;
 	int code;
 
-	if (!hsm_key_alg_allowed(key_class, algorithm))
+	if (!hsm_key_alg_allowed(class_of(slot), algorithm))
 		return err_set(e, ERR_ALG, 0, "a key of this class cannot have that algorithm");
-	code = find_private_keys(token, key_class, false, objects, &count, e);
+	code = find_private_keys(token, slot, false, objects, &count, e);
 	if (code != 0)
 		return code;
 	if (count > 0)
-		return err_set(e, ERR_EXISTS, 0, "the token has a private key %s", hsm_key_label(key_class));
-	code = remove_half(token, key_class, e);
+		return err_set(e, ERR_EXISTS, 0, "the token has a private key %s", hsm_key_label(slot));
+	code = remove_half(token, slot, e);
 	if (code == 0)
-		code = generate_pair(token, key_class, algorithm, e);
+		code = generate_pair(token, slot, algorithm, e);
 	if (code == 0)
-		log_event(SIGNER_KEY_MADE, hsm_key_label(key_class), msg_key_alg_name(algorithm));
+		log_event(SIGNER_KEY_MADE, hsm_key_label(slot), msg_key_alg_name(algorithm));
 	return code;
 }
 
@@ -339,7 +354,7 @@ classify(struct hsm_key *key)
 static int
 take_public(struct hsm_key *key, struct err *e)
 {
-	const char *label = hsm_key_label(key->key_class);
+	const char *label = hsm_key_label(key->slot);
 	unsigned char *der = NULL;
 	const unsigned char *end;
 	int len = i2d_PUBKEY(key->private_key, &der);
@@ -359,23 +374,23 @@ take_public(struct hsm_key *key, struct err *e)
 }
 
 int
-hsm_key_load(struct hsm_token *token, enum key_class key_class, struct hsm_key **ret_key, struct err *e)
+hsm_key_load(struct hsm_token *token, unsigned slot, struct hsm_key **ret_key, struct err *e)
 {
-	enum key_class home = hsm_key_home(key_class);
 	AUTO_STRUCT(hsm_key) key = NULL;
 	CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-	int code = find_private(token, home, &object, e);
+	int code = find_private(token, slot, &object, e);
 
 	if (code == 0)
-		code = check_attributes(token, home, object, e);
+		code = check_attributes(token, slot, object, e);
 	if (code != 0)
 		return code;
 	key = calloc(1, sizeof(*key));
 	if (key == NULL)
 		return err_set(e, ERR_NOMEM, 0, "key");
-	key->key_class = home;
+	key->slot = slot;
+	key->key_class = class_of(slot);
 	key->raw_rsa = hsm_call_has_mechanism(hsm_token_slot(token), CKM_RSA_X_509, CKF_DECRYPT);
-	code = hsm_engine_load(hsm_token_name(token), hsm_key_label(home), &key->private_key, e);
+	code = hsm_engine_load(hsm_token_name(token), hsm_key_label(slot), &key->private_key, e);
 	if (code == 0)
 		code = take_public(key, e);
 	if (code != 0)

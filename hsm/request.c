@@ -44,19 +44,27 @@ keep_data(struct hsm_request *request, struct bytes data)
 static const struct hsm_key *
 key_of(const struct hsm_request *request)
 {
-	return hsm_vault_key(request->domain->vault, request->key_class);
+	return hsm_vault_key(request->domain->vault, hsm_key_slot(request->key_class, request->generation));
 }
 
 static int
 no_key(const struct hsm_request *request, struct err *e)
 {
-	return err_set(e, ERR_UNKNOWN, 0, "the token has no key %s", hsm_key_label(request->key_class));
+	return err_set(e, ERR_UNKNOWN, 0, "the token has no key %s",
+		       hsm_key_label(hsm_key_slot(request->key_class, request->generation)));
 }
 
+/* Takes the name of a key from a message; only the CA's own has later generations.  Fails with ERR_FORMAT. */
 static int
-check_class(const struct hsm_request *request)
+take_name(struct hsm_request *request, uint8_t key_class, uint8_t generation)
 {
-	return (unsigned)request->key_class < KEY_CLASS_COUNT ? 0 : ERR_FORMAT;
+	if (key_class >= KEY_CLASS_COUNT || generation >= CA_GENERATIONS)
+		return ERR_FORMAT;
+	if (generation != 0 && key_class != KEY_CA && key_class != KEY_CRL)
+		return ERR_FORMAT;
+	request->key_class = (enum key_class)key_class;
+	request->generation = generation;
+	return 0;
 }
 
 /* ---- sign -------------------------------------------------------------------------------------------------------- */
@@ -69,11 +77,10 @@ sign_decode(struct hsm_request *request, struct bytes body)
 
 	if (code != 0)
 		return code;
-	request->key_class = (enum key_class)m.key_class;
+	if (take_name(request, m.key_class, m.generation) != 0)
+		return ERR_FORMAT;
 	request->digest = (enum digest)m.digest;
 	request->job.bulk = m.key_class == KEY_CRL || m.key_class == KEY_AUDIT;
-	if (check_class(request) != 0)
-		return ERR_FORMAT;
 	request->too_long = m.data.len > hsm_tbs_limit(request->key_class);
 	return request->too_long ? 0 : keep_data(request, m.data);
 }
@@ -95,14 +102,14 @@ sign_allowed(struct hsm_request *request, struct err *e)
 static int
 sign_run(struct hsm_request *request, struct err *e)
 {
-	struct hsm_limits limits = request->domain->limits;
+	struct hsm_limits limits = request->domain->limits[request->generation];
 	const struct hsm_key *key = key_of(request);
 	struct bytes algorithm;
 	int code;
 
 	if (key == NULL)
 		return no_key(request, e);
-	if (hsm_key_home(request->key_class) == KEY_CA)
+	if (request->key_class == KEY_CA || request->key_class == KEY_CRL)
 		limits.ca_spki = key->spki;
 	algorithm = hsm_sign_algorithm(key->algorithm, request->digest);
 	code = hsm_tbs_check(&limits, request->key_class, request->from, request->digest, algorithm, request->data,
@@ -197,10 +204,7 @@ public_key_decode(struct hsm_request *request, struct bytes body)
 	struct msg_public_key m;
 	int code = msg_public_key_get(body, &m);
 
-	if (code != 0)
-		return code;
-	request->key_class = (enum key_class)m.key_class;
-	return check_class(request);
+	return code != 0 ? code : take_name(request, m.key_class, m.generation);
 }
 
 static int
@@ -308,9 +312,8 @@ generate_decode(struct hsm_request *request, struct bytes body)
 
 	if (code != 0)
 		return code;
-	request->key_class = (enum key_class)m.key_class;
 	request->algorithm = (enum key_alg)m.algorithm;
-	return check_class(request);
+	return take_name(request, m.key_class, m.generation);
 }
 
 /* The new key, or the one that is there: its SubjectPublicKeyInfo is given with ERR_EXISTS too. */
@@ -318,6 +321,7 @@ static int
 generate_run(struct hsm_request *request, struct err *e)
 {
 	struct hsm_vault *vault = request->domain->vault;
+	unsigned slot = hsm_key_slot(request->key_class, request->generation);
 	int made;
 	int code;
 
@@ -325,12 +329,12 @@ generate_run(struct hsm_request *request, struct err *e)
 		return err_set(e, ERR_STAGE, 0, "there is no token yet");
 	if (key_of(request) != NULL) {
 		put_spki(request, key_of(request));
-		return err_set(e, ERR_EXISTS, 0, "the key %s exists", hsm_key_label(request->key_class));
+		return err_set(e, ERR_EXISTS, 0, "the key %s exists", hsm_key_label(slot));
 	}
-	made = hsm_key_generate(vault->token, hsm_key_home(request->key_class), request->algorithm, e);
+	made = hsm_key_generate(vault->token, slot, request->algorithm, e);
 	if (made != 0)
 		return made;
-	code = hsm_vault_load(vault, request->key_class, e);
+	code = hsm_vault_load(vault, slot, e);
 	if (code == 0)
 		put_spki(request, key_of(request));
 	return code;

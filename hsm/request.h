@@ -20,7 +20,7 @@
 /* What requests are judged by and done with.  Constant while workers run, but for the vault at the ceremony. */
 struct hsm_domain {
 	struct hsm_vault *vault;
-	struct hsm_limits limits;
+	struct hsm_limits limits[CA_GENERATIONS];
 	const struct secret *pin; /* both for the ceremony; else NULL */
 	const struct secret *so_pin;
 	bool ceremony; /* the one worker changes the vault, so that everything that looks at it is a job */
@@ -38,6 +38,7 @@ struct hsm_request {
 
 	/* what was asked */
 	enum key_class key_class;
+	unsigned generation;
 	enum digest digest;
 	enum key_alg algorithm;
 	char label[33];

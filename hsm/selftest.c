@@ -150,7 +150,7 @@ encrypt(const struct hsm_key *key, int padding, const uint8_t *secret, uint8_t *
 	    EVP_PKEY_CTX_set_rsa_padding(ctx, padding == UNWRAP_PKCS1 ? RSA_PKCS1_PADDING : RSA_PKCS1_OAEP_PADDING) !=
 		    1 ||
 	    EVP_PKEY_encrypt(ctx, out, len, secret, CONTENT_KEY_SIZE) != 1)
-		return err_set_ossl(e, ERR_CRYPTO, "self-test: encrypting for %s", hsm_key_label(key->key_class));
+		return err_set_ossl(e, ERR_CRYPTO, "self-test: encrypting for %s", hsm_key_label(key->slot));
 	return 0;
 }
 
@@ -179,6 +179,6 @@ hsm_selftest_unwrap(const struct hsm_key *key, int padding, struct err *e)
 	secret_wipe(unwrapped, sizeof(unwrapped));
 	if (code == 0 && !same)
 		code = err_set(e, ERR_TOKEN, 0, "self-test: %s does not decrypt what was encrypted for it",
-			       hsm_key_label(key->key_class));
+			       hsm_key_label(key->slot));
 	return code;
 }

@@ -85,7 +85,7 @@ verify(const struct hsm_key *key, enum digest digest, struct bytes hash, const s
 	if (EVP_PKEY_verify(ctx, signature->data, signature->len, hash.data, hash.len) == 1)
 		return 0;
 	ERR_clear_error();
-	return err_set(e, ERR_TOKEN, 0, "the token's signature with %s is wrong", hsm_key_label(key->key_class));
+	return err_set(e, ERR_TOKEN, 0, "the token's signature with %s is wrong", hsm_key_label(key->slot));
 }
 
 static int
@@ -93,7 +93,7 @@ token_error(const char *step, const struct hsm_key *key, struct err *e)
 {
 	unsigned long rv = hsm_engine_rv();
 
-	return err_set(e, ERR_TOKEN, (uint32_t)rv, "%s with %s: %s", step, hsm_key_label(key->key_class),
+	return err_set(e, ERR_TOKEN, (uint32_t)rv, "%s with %s: %s", step, hsm_key_label(key->slot),
 		       hsm_call_rv_name(rv));
 }
 
@@ -212,7 +212,7 @@ check_request(const struct hsm_key *key, const struct hsm_unwrap *request, struc
 	if (request->padding == UNWRAP_OAEP && !key->raw_rsa)
 		return err_set(e, ERR_ALG, 0, "the token does not offer what OAEP needs");
 	if (key->modulus_len == 0)
-		return err_set(e, ERR_ALG, 0, "%s is not an RSA key", hsm_key_label(key->key_class));
+		return err_set(e, ERR_ALG, 0, "%s is not an RSA key", hsm_key_label(key->slot));
 	return 0;
 }
 

@@ -34,7 +34,7 @@ struct signer {
 	struct config conf;
 	struct secret *pin;
 	struct secret *so_pin;
-	struct bytes ca_certificate; /* owned; empty: none was given */
+	struct bytes ca_certificates[CA_GENERATIONS]; /* owned; empty: none was given */
 	struct hsm_vault vault;
 	struct hsm_domain domain;
 	struct hsm_service *service;
@@ -193,19 +193,71 @@ on_watch(void *arg)
 
 /* ---- start ------------------------------------------------------------------------------------------------------- */
 
-/* The keys without which there is no service. */
+/* The newest generation with a CA certificate; CA_GENERATIONS: there is none at all. */
+static unsigned
+newest(const struct signer *s)
+{
+	unsigned g = CA_GENERATIONS;
+
+	while (g > 0 && s->ca_certificates[g - 1].len == 0)
+		g--;
+	return g > 0 ? g - 1 : CA_GENERATIONS;
+}
+
+/*
+ * The limits of one generation.  Keys of CAs that have ended may have been deleted from the token; the newest must be
+ * there.
+ */
+static int
+set_limits(struct signer *s, unsigned g, struct err *e)
+{
+	const struct hsm_key *key = hsm_vault_key(&s->vault, hsm_key_slot(KEY_CA, g));
+
+	if (key != NULL)
+		return hsm_limits_init(s->ca_certificates[g], key->spki, s->conf.ca_max_validity_days,
+				       &s->domain.limits[g], e);
+	if (g == newest(s))
+		return err_set(e, ERR_TOKEN, 0, "the token has no key %s", hsm_key_label(hsm_key_slot(KEY_CA, g)));
+	log_event(SIGNER_NO_CA_KEY, hsm_key_label(hsm_key_slot(KEY_CA, g)));
+	return 0;
+}
+
+/* The keys without which there is no service, and what each CA key may sign. */
 static int
 check_keys(struct signer *s, struct err *e)
 {
-	static const enum key_class needed[] = {KEY_CA, KEY_RA_SIGN, KEY_RA_DECRYPT};
-	size_t i;
+	static const unsigned needed[] = {KEY_RA_SIGN, KEY_RA_DECRYPT};
+	int code = 0;
 
-	for (i = 0; i < ARRAY_SIZE(needed); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
 		if (hsm_vault_key(&s->vault, needed[i]) == NULL)
 			return err_set(e, ERR_TOKEN, 0, "the token has no key %s", hsm_key_label(needed[i]));
 	}
-	return hsm_limits_init(s->ca_certificate, hsm_vault_key(&s->vault, KEY_CA)->spki, s->conf.ca_max_validity_days,
-			       &s->domain.limits, e);
+	for (unsigned g = 0; code == 0 && g < CA_GENERATIONS; g++) {
+		if (s->ca_certificates[g].len > 0)
+			code = set_limits(s, g, e);
+	}
+	if (code == 0)
+		hsm_limits_join(s->domain.limits, CA_GENERATIONS);
+	return code;
+}
+
+/* The keys of the generations that have a certificate, or at the ceremony all that the token has. */
+static int
+load_keys(struct signer *s, struct err *e)
+{
+	int code = hsm_vault_load_all(&s->vault, s->domain.ceremony ? HSM_KEY_SLOTS : KEY_CLASS_COUNT, e);
+
+	for (unsigned g = 1; code == 0 && !s->domain.ceremony && g < CA_GENERATIONS; g++) {
+		struct err reason = {0};
+
+		if (s->ca_certificates[g].len > 0)
+			code = hsm_vault_load(&s->vault, hsm_key_slot(KEY_CA, g), &reason);
+		if (code != 0 && code != ERR_UNKNOWN)
+			return err_set(e, code, reason.detail, "%s", reason.text);
+		code = 0;
+	}
+	return code;
 }
 
 /* Opens token and keys.  Only the ceremony may find the token missing. */
@@ -218,7 +270,7 @@ open_vault(struct signer *s, struct err *e)
 	if (code == ERR_UNKNOWN && s->domain.ceremony)
 		return 0;
 	if (code == 0)
-		code = hsm_vault_load_all(&s->vault, &reason);
+		code = load_keys(s, &reason);
 	if (code == 0 && !s->domain.ceremony)
 		code = check_keys(s, &reason);
 	if (code == 0)
@@ -261,16 +313,17 @@ report_ready(const struct signer *s)
 {
 	const struct hsm_token_name none = {0};
 	const struct hsm_token_name *name = s->vault.token != NULL ? hsm_token_name(s->vault.token) : &none;
-	char keys[200] = "";
+	char keys[400] = "";
 	size_t used = 0;
-	int i;
+	unsigned i;
 
-	for (i = 0; i < KEY_CLASS_COUNT; i++) {
-		const struct hsm_key *key = s->vault.keys[i];
+	for (i = 0; i < HSM_KEY_SLOTS; i++) {
+		const struct hsm_key *key = hsm_vault_key(&s->vault, i);
 
 		if (key != NULL)
 			used += (size_t)snprintf(keys + used, sizeof(keys) - used, "%s%s:%s", used > 0 ? "," : "",
-						 msg_key_name((enum key_class)i), msg_key_alg_name(key->algorithm));
+						 hsm_key_label(i) + sizeof("chancery-") - 1,
+						 msg_key_alg_name(key->algorithm));
 	}
 	log_event(SIGNER_READY, log_text(name->label), log_text(name->model), log_text(name->serial), keys,
 		  s->domain.workers);
@@ -291,11 +344,11 @@ on_start(void *arg)
 	int code;
 
 	s->domain.vault = &s->vault;
-	s->domain.ceremony = s->ca_certificate.len == 0 && hsm_service_has(s->service, ROLE_PROVISION);
+	s->domain.ceremony = newest(s) == CA_GENERATIONS && hsm_service_has(s->service, ROLE_PROVISION);
 	(void)alarm(START_LIMIT_S);
 	if (s->pin == NULL)
 		code = err_set(&e, ERR_PIN, 0, "no PIN was given");
-	else if (!s->domain.ceremony && s->ca_certificate.len == 0)
+	else if (!s->domain.ceremony && newest(s) == CA_GENERATIONS)
 		code = err_set(&e, ERR_CONFIG, 0, "no CA certificate was given");
 	else
 		code = open_vault(s, &e);
@@ -360,14 +413,16 @@ on_secret(int kind, struct bytes secret, void *arg)
 }
 
 static void
-on_ca_chain(const struct msg_list *certificates, void *arg)
+on_ca_chain(const struct msg_ca_chain *chain, void *arg)
 {
 	struct signer *s = arg;
+	struct bytes *place = &s->ca_certificates[chain->generation % CA_GENERATIONS];
 
-	if (s->phase != STARTING || certificates->count == 0)
+	/* What comes later needs a key that is not loaded: the parent starts another signer for it. */
+	if (s->phase != STARTING || chain->certificates.count == 0 || chain->generation >= CA_GENERATIONS)
 		return;
-	free((void *)s->ca_certificate.data);
-	s->ca_certificate = bytes_dup(certificates->item[0]);
+	free((void *)place->data);
+	*place = bytes_dup(chain->certificates.item[0]);
 }
 
 int

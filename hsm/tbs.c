@@ -33,6 +33,44 @@ malformed(struct err *e, const char *what)
 	return err_set(e, ERR_FORMAT, 0, "refused to sign: %s", what);
 }
 
+/* ---- attributes -------------------------------------------------------------------------------------------------- */
+
+/*
+ * Each is SEQUENCE { OID, SET } (RFC 5652 5.3).  *ret_all: all count known ones are there; *ret_others: there are more.
+ * Fails with ERR_FORMAT.
+ */
+static int
+read_attributes(struct bytes data, const struct bytes *known, size_t count, bool *ret_all, bool *ret_others)
+{
+	unsigned found = 0;
+	bool others = false;
+	struct view list;
+	size_t i;
+
+	if (der_whole(data, DER_SET, &list) != 0)
+		return ERR_FORMAT;
+	while (list.left > 0) {
+		struct der attribute;
+		struct view content;
+		struct der type;
+		struct der values;
+
+		if (der_expect(&list, DER_SEQUENCE, &attribute) != 0)
+			return ERR_FORMAT;
+		content = view_of(attribute.content);
+		if (der_expect(&content, DER_OID, &type) != 0 || der_expect(&content, DER_SET, &values) != 0 ||
+		    view_end(&content) != 0)
+			return ERR_FORMAT;
+		for (i = 0; i < count && !bytes_equal(type.content, known[i]); i++)
+			;
+		others = others || i == count;
+		found |= i < count ? 1u << i : 0;
+	}
+	*ret_all = found == (1u << count) - 1;
+	*ret_others = others;
+	return 0;
+}
+
 /* ---- certificates ------------------------------------------------------------------------------------------------ */
 
 static int
@@ -115,24 +153,44 @@ check_usage(const struct x509_tbs *tbs, struct err *e)
 	return 0;
 }
 
-/* A keyIdentifier in authorityKeyIdentifier is the CA's own (RFC 5280 4.2.1.1: [0] IMPLICIT OCTET STRING). */
+/*
+ * A keyIdentifier in authorityKeyIdentifier is the CA's own (RFC 5280 4.2.1.1: [0] IMPLICIT OCTET STRING).  It alone
+ * tells generations of one name apart.
+ */
 static int
-check_authority_key_id(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+check_authority_key_id(const struct question *q, struct view content, struct err *e)
 {
-	struct view content;
 	struct der id = {0};
-	bool there;
-	int code = find_extension(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there);
 
-	if (code == 0 && there && der_peek(&content, DER_CONTEXT(0)))
-		code = der_next(&content, &id);
-	else if (code == 0)
+	if (!der_peek(&content, DER_CONTEXT(0)))
 		return 0;
-	if (code != 0)
+	if (der_next(&content, &id) != 0)
 		return malformed(e, "authorityKeyIdentifier is malformed");
 	if (!bytes_equal(id.content, q->limits->ca_key_id))
 		return denied(e, "authorityKeyIdentifier is not the CA's");
 	return 0;
+}
+
+static int
+check_issuer_key(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+{
+	struct view content;
+	bool there;
+
+	if (find_extension(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there) != 0)
+		return malformed(e, "authorityKeyIdentifier is malformed");
+	return there ? check_authority_key_id(q, content, e) : 0;
+}
+
+/* A CA's key in the certificate of an end entity could only be used to deceive. */
+static bool
+is_ca_key(const struct hsm_limits *limits, struct bytes spki)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(limits->other_spkis); i++) {
+		if (limits->other_spkis[i].len > 0 && bytes_equal(spki, limits->other_spkis[i]))
+			return true;
+	}
+	return bytes_equal(spki, limits->ca_spki);
 }
 
 /*
@@ -204,7 +262,7 @@ check_certificate(const struct question *q, struct err *e)
 		return denied(e, "the signature algorithm is not the one that key and digest give");
 	if (!bytes_equal(tbs.issuer, limits->ca.tbs.subject))
 		return denied(e, "the issuer is not this CA");
-	if (bytes_equal(tbs.spki, limits->ca_spki))
+	if (is_ca_key(limits, tbs.spki))
 		return denied(e, "the certificate is for the CA's own key");
 	if (bytes_equal(tbs.subject, limits->ca.tbs.subject))
 		return denied(e, "the certificate has the CA's own name");
@@ -218,7 +276,7 @@ check_certificate(const struct question *q, struct err *e)
 	if (code == 0)
 		code = check_usage(&tbs, e);
 	if (code == 0)
-		code = check_authority_key_id(q, &tbs, e);
+		code = check_issuer_key(q, &tbs, e);
 	return code;
 }
 
@@ -267,10 +325,29 @@ check_request(const struct question *q, struct err *e)
 	return 0;
 }
 
+/*
+ * The attributes of the message that announces the next CA certificate (RFC 8894 4.7.1): none of SCEP's, so that it is no
+ * answer to anything, and a SET, so that it is no certificate.
+ */
+static int
+check_announcement(const struct question *q, struct err *e)
+{
+	const struct bytes known[] = {OID_CONTENT_TYPE, OID_MESSAGE_DIGEST, OID_SIGNING_TIME};
+	bool all = false;
+	bool others = false;
+
+	if (read_attributes(q->data, known, ARRAY_SIZE(known), &all, &others) != 0)
+		return malformed(e, "not one SET of attributes");
+	return all && !others ? 0 : denied(e, "not the attributes of an announcement");
+}
+
 static int
 check_ceremony(const struct question *q, struct err *e)
 {
 	struct x509_tbs tbs;
+
+	if (q->data.len > 0 && q->data.data[0] == DER_SET)
+		return check_announcement(q, e);
 
 	if (x509_tbs_parse(q->data, &tbs, NULL) == 0)
 		return check_root(q, &tbs, e);
@@ -291,12 +368,20 @@ next_time(struct view *v, int64_t *ret_time)
 	return der_time(&element, ret_time);
 }
 
+static int
+check_crl_issuer_key(const struct question *q, struct bytes value)
+{
+	struct view content;
+
+	return der_whole(value, DER_SEQUENCE, &content) != 0 ? ERR_FORMAT : check_authority_key_id(q, content, NULL);
+}
+
 /*
  * The extensions of a CRL that we make, each once; critical is the delta CRL indicator, and nothing else.  Without that
  * a reader would take a delta for all that is revoked.
  */
 static int
-check_crl_extensions(struct bytes extensions)
+check_crl_extensions(const struct question *q, struct bytes extensions)
 {
 	const struct bytes known[] = {OID_AUTHORITY_KEY_ID, OID_CRL_NUMBER, OID_FRESHEST_CRL, OID_DELTA_CRL_INDICATOR};
 	struct x509_extension extension;
@@ -314,6 +399,8 @@ check_crl_extensions(struct bytes extensions)
 			return ERR_FORMAT;
 		if (extension.critical != bytes_equal(extension.oid, OID_DELTA_CRL_INDICATOR))
 			return ERR_FORMAT;
+		if (i == 0 && check_crl_issuer_key(q, extension.value) != 0)
+			return ERR_DENIED;
 		found |= 1u << i;
 	}
 	return end ? 0 : ERR_FORMAT;
@@ -321,7 +408,7 @@ check_crl_extensions(struct bytes extensions)
 
 /* Optional revokedCertificates, each a SEQUENCE, and optional [0] extensions; then the end (RFC 5280 5.1). */
 static int
-check_crl_rest(struct view *content)
+check_crl_rest(const struct question *q, struct view *content)
 {
 	struct der element;
 
@@ -336,10 +423,21 @@ check_crl_rest(struct view *content)
 				return ERR_FORMAT;
 		}
 	}
-	if (der_peek(content, DER_CONTEXT_CONSTRUCTED(0)) &&
-	    (der_next(content, &element) != 0 || check_crl_extensions(element.content) != 0))
+	if (!der_peek(content, DER_CONTEXT_CONSTRUCTED(0)))
+		return view_end(content);
+	if (der_next(content, &element) != 0 || view_end(content) != 0)
 		return ERR_FORMAT;
-	return view_end(content);
+	return check_crl_extensions(q, element.content);
+}
+
+static int
+check_crl_end(const struct question *q, struct view *content, struct err *e)
+{
+	int code = check_crl_rest(q, content);
+
+	if (code == ERR_DENIED)
+		return denied(e, "the CRL's authorityKeyIdentifier is not the CA's");
+	return code == 0 ? 0 : malformed(e, "the CRL's entries or extensions are malformed");
 }
 
 static int
@@ -371,40 +469,22 @@ check_crl(const struct question *q, struct err *e)
 		return denied(e, "the CRL begins in the future");
 	if (next_update <= this_update || next_update - this_update > HSM_TBS_CRL_S)
 		return denied(e, "the CRL's nextUpdate is out of bounds");
-	return check_crl_rest(&content) == 0 ? 0 : malformed(e, "the CRL's entries or extensions are malformed");
+	return check_crl_end(q, &content, e);
 }
 
 /* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
-/* Each is SEQUENCE { OID, SET } (RFC 5652 5.3); those that make it a SCEP message must be there (RFC 8894 3.2). */
 static int
 check_attributes(const struct question *q, struct err *e)
 {
+	/* Those that make it a SCEP message (RFC 8894 3.2). */
 	const struct bytes needed[] = {OID_CONTENT_TYPE, OID_MESSAGE_DIGEST, OID_SCEP_MESSAGE_TYPE};
-	unsigned found = 0;
-	struct view list;
-	size_t i;
+	bool all = false;
+	bool others;
 
-	if (der_whole(q->data, DER_SET, &list) != 0)
+	if (read_attributes(q->data, needed, ARRAY_SIZE(needed), &all, &others) != 0)
 		return malformed(e, "not one SET of attributes");
-	while (list.left > 0) {
-		struct der attribute;
-		struct view content;
-		struct der type;
-		struct der values;
-
-		if (der_expect(&list, DER_SEQUENCE, &attribute) != 0)
-			return malformed(e, "an attribute is malformed");
-		content = view_of(attribute.content);
-		if (der_expect(&content, DER_OID, &type) != 0 || der_expect(&content, DER_SET, &values) != 0 ||
-		    view_end(&content) != 0)
-			return malformed(e, "an attribute is malformed");
-		for (i = 0; i < ARRAY_SIZE(needed); i++)
-			found |= bytes_equal(type.content, needed[i]) ? 1u << i : 0;
-	}
-	if (found != (1u << ARRAY_SIZE(needed)) - 1)
-		return denied(e, "not the attributes of a SCEP message");
-	return 0;
+	return all ? 0 : denied(e, "not the attributes of a SCEP message");
 }
 
 static int
@@ -496,11 +576,21 @@ hsm_limits_init(struct bytes ca_certificate, struct bytes ca_spki, int max_days,
 	if (code != 0)
 		return code;
 	if (!bytes_equal(limits.ca.tbs.spki, ca_spki))
-		return err_set(e, ERR_CONFIG, 0, "the CA certificate is not for the token's key chancery-ca");
+		return err_set(e, ERR_CONFIG, 0, "the CA certificate is not for the token's key");
 	if (find_extension(&limits.ca.tbs, OID_SUBJECT_KEY_ID, DER_OCTET_STRING, &key_id, &there) != 0)
 		return err_set(e, ERR_FORMAT, 0, "the CA certificate's subjectKeyIdentifier is malformed");
 	if (there)
 		limits.ca_key_id = (struct bytes){key_id.next, key_id.left};
 	*ret_limits = limits;
 	return 0;
+}
+
+void
+hsm_limits_join(struct hsm_limits *limits, size_t count)
+{
+	BUG_ON(count > CA_GENERATIONS);
+	for (size_t i = 0; i < count; i++) {
+		for (size_t other = 0; other < count; other++)
+			limits[i].other_spkis[other] = limits[other].ca_spki;
+	}
 }

@@ -5,12 +5,15 @@
  * One table says which role may use which key class with which digest and which check of the data:
  *
  *	ca        authority  a TBSCertificate of an end entity, inside the CA's own limits
- *	ca        ceremony   the CA's own self-signed certificate, or the request for one, with its own key
+ *	ca        ceremony   the CA's own self-signed certificate, or the request for one, with its own key; the
+ *	                     announcement of the next CA certificate (RFC 8894 4.7.1)
  *	crl       authority  a TBSCertList of this CA
  *	ra-sign   front      the signed attributes of a SCEP message (never a certificate: another tag)
  *	audit     authority  an audit checkpoint
  *	ocsp      authority  the ResponseData of one OCSP answer (hsm/tbs_ocsp.h)
  *	policy    nobody yet
+ *
+ * Each generation of the CA has limits of its own, those of its certificate.
  *
  * Threads:  any; nothing is changed.
  * Owner:    struct hsm_limits borrows from the certificates and keys that it was made from.
@@ -36,12 +39,17 @@ struct hsm_limits {
 	struct x509 ca;         /* the CA certificate */
 	struct bytes ca_key_id; /* its subjectKeyIdentifier; empty: none */
 	struct bytes ca_spki;   /* the ca key's SubjectPublicKeyInfo, from the token */
-	int max_days;           /* ca.max_validity_days */
+	struct bytes
+		other_spkis[CA_GENERATIONS]; /* those of the CA's other generations, which are not certified either */
+	int max_days;                        /* ca.max_validity_days */
 };
 
 /* The limits that a CA certificate sets.  Fails with ERR_FORMAT, or ERR_CONFIG when it is not of the key ca_spki. */
 MUST_CHECK int hsm_limits_init(struct bytes ca_certificate, struct bytes ca_spki, int max_days,
 			       struct hsm_limits *ret_limits, struct err *e);
+
+/* Tells each of count generations the keys of the others; those without a CA certificate have none. */
+void hsm_limits_join(struct hsm_limits *limits, size_t count);
 
 /* May from have anything signed by key_class with digest?  Cheap, for the loop.  Fails with ERR_DENIED or ERR_ALG. */
 MUST_CHECK int hsm_tbs_allowed(enum key_class key_class, enum role from, enum digest digest, struct err *e);

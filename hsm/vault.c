@@ -63,35 +63,33 @@ test_unwrap(struct hsm_key *key, struct err *e)
 }
 
 int
-hsm_vault_load(struct hsm_vault *vault, enum key_class key_class, struct err *e)
+hsm_vault_load(struct hsm_vault *vault, unsigned slot, struct err *e)
 {
 	AUTO_STRUCT(hsm_key) key = NULL;
-	enum key_class home = hsm_key_home(key_class);
 	int code;
 
 	if (vault->token == NULL)
 		return err_set(e, ERR_UNKNOWN, 0, "there is no token yet");
-	code = hsm_key_load(vault->token, home, &key, e);
+	code = hsm_key_load(vault->token, slot, &key, e);
 	if (code == 0)
-		code = home == KEY_RA_DECRYPT ? test_unwrap(key, e) : hsm_selftest_sign(key, e);
+		code = slot == KEY_RA_DECRYPT ? test_unwrap(key, e) : hsm_selftest_sign(key, e);
 	if (code != 0)
 		return code;
-	hsm_key_free(vault->keys[home]);
-	vault->keys[home] = TAKE(key);
+	hsm_key_free(vault->keys[slot]);
+	vault->keys[slot] = TAKE(key);
 	return 0;
 }
 
 int
-hsm_vault_load_all(struct hsm_vault *vault, struct err *e)
+hsm_vault_load_all(struct hsm_vault *vault, unsigned count, struct err *e)
 {
-	int i;
-
-	for (i = 0; i < KEY_CLASS_COUNT; i++) {
+	for (unsigned slot = 0; slot < count; slot++) {
 		struct err reason = {0};
 		int code = 0;
 
-		if (hsm_key_home((enum key_class)i) == (enum key_class)i)
-			code = hsm_vault_load(vault, (enum key_class)i, &reason);
+		/* The CA's key signs CRLs too. */
+		if (slot != KEY_CRL)
+			code = hsm_vault_load(vault, slot, &reason);
 		if (code != 0 && code != ERR_UNKNOWN)
 			return err_set(e, code, reason.detail, "%s", reason.text);
 	}
@@ -99,16 +97,16 @@ hsm_vault_load_all(struct hsm_vault *vault, struct err *e)
 }
 
 const struct hsm_key *
-hsm_vault_key(const struct hsm_vault *vault, enum key_class key_class)
+hsm_vault_key(const struct hsm_vault *vault, unsigned slot)
 {
-	return (unsigned)key_class < KEY_CLASS_COUNT ? vault->keys[hsm_key_home(key_class)] : NULL;
+	return slot < HSM_KEY_SLOTS ? vault->keys[slot] : NULL;
 }
 
 int
 hsm_vault_probe(const struct hsm_vault *vault, struct err *e)
 {
 	/* A signature with ra-sign over no attributes is of no use to anybody, so it goes first. */
-	static const enum key_class order[] = {KEY_RA_SIGN, KEY_AUDIT, KEY_CA};
+	static const unsigned order[] = {KEY_RA_SIGN, KEY_AUDIT, KEY_CA};
 	size_t i;
 	int code;
 
@@ -129,7 +127,7 @@ hsm_vault_fini(struct hsm_vault *vault)
 {
 	int i;
 
-	for (i = 0; i < KEY_CLASS_COUNT; i++) {
+	for (i = 0; i < HSM_KEY_SLOTS; i++) {
 		hsm_key_free(vault->keys[i]);
 		vault->keys[i] = NULL;
 	}

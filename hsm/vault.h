@@ -17,7 +17,7 @@
 
 struct hsm_vault {
 	struct hsm_token *token; /* NULL: not found yet (ceremony) */
-	struct hsm_key *keys[KEY_CLASS_COUNT];
+	struct hsm_key *keys[HSM_KEY_SLOTS];
 	char module[200];
 	bool writable;
 };
@@ -34,14 +34,17 @@ hsm_vault_open(const struct config *conf, struct bytes pin, bool writable, struc
 MUST_CHECK int
 hsm_vault_init_token(struct hsm_vault *vault, const char *label, struct bytes so_pin, struct bytes pin, struct err *e);
 
-/* Checks, loads and tests the key of key_class.  Fails as hsm_key_load() and hsm_selftest_*() do. */
-MUST_CHECK int hsm_vault_load(struct hsm_vault *vault, enum key_class key_class, struct err *e);
+/* Checks, loads and tests the key of a slot.  Fails as hsm_key_load() and hsm_selftest_*() do. */
+MUST_CHECK int hsm_vault_load(struct hsm_vault *vault, unsigned slot, struct err *e);
 
-/* Loads every key that the token has; those that it lacks stay NULL.  Fails as hsm_vault_load() for the first one. */
-MUST_CHECK int hsm_vault_load_all(struct hsm_vault *vault, struct err *e);
+/*
+ * Loads every key that the token has in the first count slots; those that it lacks stay NULL.  KEY_CLASS_COUNT is one of
+ * each class, HSM_KEY_SLOTS all generations.  Fails as hsm_vault_load() for the first one.
+ */
+MUST_CHECK int hsm_vault_load_all(struct hsm_vault *vault, unsigned count, struct err *e);
 
-/* The key that serves key_class, or NULL; borrowed. */
-const struct hsm_key *hsm_vault_key(const struct hsm_vault *vault, enum key_class key_class);
+/* The key in a slot, or NULL; borrowed. */
+const struct hsm_key *hsm_vault_key(const struct hsm_vault *vault, unsigned slot);
 
 /* Session, login, and a signature with a key whose signatures lead nowhere.  For a worker.  Fails with ERR_TOKEN. */
 MUST_CHECK int hsm_vault_probe(const struct hsm_vault *vault, struct err *e);

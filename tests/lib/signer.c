@@ -77,6 +77,7 @@ on_started(struct spawn *spawn, void *arg)
 	struct ipc *control = spawn_ipc(spawn);
 	struct msg_config config = {.config = {(const uint8_t *)&rig->conf, sizeof(rig->conf)}};
 	struct msg_ca_chain chain = {.certificates = {.count = 1, .item = {rig->ca_certificate}}};
+	struct msg_ca_chain next = {.generation = 1, .certificates = {.count = 1, .item = {rig->ca_next}}};
 	struct msg_start start = {0};
 
 	CHECK_INT(msg_config_send(control, 0, &config), 0);
@@ -84,6 +85,8 @@ on_started(struct spawn *spawn, void *arg)
 	send_secret(control, SECRET_SO_PIN, rig->so_pin);
 	if (rig->ca_certificate.len != 0)
 		CHECK_INT(msg_ca_chain_send(control, 0, &chain), 0);
+	if (rig->ca_next.len != 0)
+		CHECK_INT(msg_ca_chain_send(control, 0, &next), 0);
 	if (rig->owner == ROLE_PROVISION) {
 		open_peer(rig, control, ROLE_PROVISION, &rig->provision);
 	} else {
@@ -178,6 +181,7 @@ signer_rig_fini(struct signer_rig *rig)
 {
 	(void)signer_rig_stop(rig);
 	free((void *)rig->ca_certificate.data);
+	free((void *)rig->ca_next.data);
 	loop_free(rig->loop);
 }
 
@@ -202,7 +206,10 @@ int
 signer_sign(struct signer_rig *rig, struct ipc *ipc, enum key_class key_class, enum digest digest, struct bytes data,
 	    struct buf *algorithm, struct buf *signature)
 {
-	struct msg_sign m = {.key_class = (uint8_t)key_class, .digest = (uint8_t)digest, .data = data};
+	struct msg_sign m = {.key_class = (uint8_t)key_class,
+			     .generation = rig->generation,
+			     .digest = (uint8_t)digest,
+			     .data = data};
 	struct signer_answer answer = {0};
 	struct msg_signature got;
 
@@ -259,7 +266,7 @@ take_spki(struct signer_rig *rig, struct signer_answer *answer, struct buf *spki
 int
 signer_public_key(struct signer_rig *rig, struct ipc *ipc, enum key_class key_class, struct buf *spki)
 {
-	struct msg_public_key m = {.key_class = (uint8_t)key_class};
+	struct msg_public_key m = {.key_class = (uint8_t)key_class, .generation = rig->generation};
 	struct signer_answer answer = {0};
 
 	CHECK_INT(msg_public_key_call(ipc, &m, WAIT_MS, signer_keep, &answer), 0);
@@ -269,7 +276,8 @@ signer_public_key(struct signer_rig *rig, struct ipc *ipc, enum key_class key_cl
 int
 signer_generate(struct signer_rig *rig, enum key_class key_class, enum key_alg algorithm, struct buf *spki)
 {
-	struct msg_key_generate m = {.key_class = (uint8_t)key_class, .algorithm = (uint8_t)algorithm};
+	struct msg_key_generate m = {
+		.key_class = (uint8_t)key_class, .generation = rig->generation, .algorithm = (uint8_t)algorithm};
 	struct signer_answer answer = {0};
 
 	CHECK_INT(msg_key_generate_call(rig->provision, &m, WAIT_MS, signer_keep, &answer), 0);
@@ -316,7 +324,7 @@ signer_make_root(struct signer_rig *rig, enum key_alg algorithm, struct bytes na
 	plan.not_after += 3650LL * 24 * 3600;
 	plan.ca = true;
 	plan.key_usage = 0x06;
-	plan.subject_key_id = bytes_of_text("root");
+	plan.subject_key_id = bytes_of_text(rig->generation == 0 ? "root" : "next root");
 	tbs_put(&tbs, &plan);
 	CHECK_INT(signer_sign(rig, rig->provision, KEY_CA, DIGEST_SHA256, buf_bytes(&tbs), &signed_with, &signature),
 		  0);

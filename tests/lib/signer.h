@@ -19,6 +19,8 @@ struct signer_rig {
 	struct config conf;
 	enum role owner; /* ROLE_PARENT, or ROLE_PROVISION for a ceremony */
 	struct bytes ca_certificate;
+	struct bytes ca_next; /* of generation 1; empty: there is none */
+	uint8_t generation;   /* of the CA's key in what is asked */
 	const char *pin;
 	const char *so_pin;              /* NULL: not sent */
 	char environment[200];           /* NAME=value, the token's */

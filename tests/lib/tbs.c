@@ -146,6 +146,7 @@ tbs_crl_put(struct buf *out, const struct crl_plan *plan)
 	der_close(out, list);
 	mark = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
 	list = der_open(out, DER_SEQUENCE);
+	put_key_ids(out, &(struct tbs_plan){.authority_key_id = plan->authority_key_id});
 	put_extension(out, OID_CRL_NUMBER, OID_BYTES("\x02\x01\x01"));
 	if (plan->extra.len > 0) {
 		extra = der_open(out, DER_SEQUENCE);
@@ -193,6 +194,18 @@ tbs_attributes_put(struct buf *out, bool message_type)
 	put_attribute(out, OID_MESSAGE_DIGEST, OID_BYTES("\x04\x04\x01\x02\x03\x04"));
 	if (message_type)
 		put_attribute(out, OID_SCEP_MESSAGE_TYPE, OID_BYTES("\x13\x01\x33"));
+	der_close(out, whole);
+	CHECK_INT(buf_status(out), 0);
+}
+
+void
+tbs_announcement_put(struct buf *out)
+{
+	size_t whole = der_open(out, DER_SET);
+
+	put_attribute(out, OID_CONTENT_TYPE, OID_BYTES("\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"));
+	put_attribute(out, OID_SIGNING_TIME, OID_BYTES("\x17\x0d\x32\x36\x31\x31\x32\x32\x31\x32\x30\x30\x30\x30\x5a"));
+	put_attribute(out, OID_MESSAGE_DIGEST, OID_BYTES("\x04\x04\x01\x02\x03\x04"));
 	der_close(out, whole);
 	CHECK_INT(buf_status(out), 0);
 }

@@ -43,9 +43,10 @@ struct crl_plan {
 	struct bytes algorithm;
 	struct bytes issuer;
 	int64_t this_update;
-	int64_t next_update; /* 0: left out */
-	struct bytes extra;  /* OID of one more extension, with an INTEGER; empty: none */
-	bool critical;       /* that one is */
+	int64_t next_update;           /* 0: left out */
+	struct bytes extra;            /* OID of one more extension, with an INTEGER; empty: none */
+	bool critical;                 /* that one is */
+	struct bytes authority_key_id; /* empty: no extension */
 };
 
 /* Appends the TBSCertList. */
@@ -56,6 +57,9 @@ void tbs_request_put(struct buf *out, unsigned version, struct bytes name, struc
 
 /* Appends the signed attributes of a SCEP message, without messageType if that is false. */
 void tbs_attributes_put(struct buf *out, bool message_type);
+
+/* Appends the signed attributes of a CMS message that is not SCEP's (RFC 8894 4.7.1). */
+void tbs_announcement_put(struct buf *out);
 
 /* Appends SEQUENCE { tbs, algorithm, BIT STRING signature }. */
 void tbs_join(struct buf *out, struct bytes tbs, struct bytes algorithm, struct bytes signature);

@@ -163,6 +163,73 @@ TEST(service_signs_certificates_crls_and_messages)
 	free((void *)client_spki.data);
 }
 
+/* A certificate of the generation that has this subjectKeyIdentifier, signed by the key of the one that rig asks. */
+static int
+sign_device(struct signer_rig *rig, const char *key_id, struct bytes spki)
+{
+	struct bytes subject = certs_name("device");
+	struct tbs_plan plan =
+		tbs_plan(hsm_sign_algorithm(KEY_ALG_P256, DIGEST_SHA256), name, subject, spki, clock_wall());
+	AUTO_BUF tbs;
+	int code;
+
+	buf_init(&tbs, 4096);
+	plan.authority_key_id = bytes_of_text(key_id);
+	tbs_put(&tbs, &plan);
+	code = signer_sign(rig, rig->authority, KEY_CA, DIGEST_SHA256, buf_bytes(&tbs), NULL, NULL);
+	free((void *)subject.data);
+	return code;
+}
+
+TEST(each_generation_signs_for_its_own_certificate)
+{
+	struct bytes device_spki = certs_spki(certs_rsa());
+	struct bytes next = {NULL, 0};
+	struct signer_rig rig;
+	AUTO_BUF first;
+	AUTO_BUF second;
+
+	buf_init(&first, 2048);
+	buf_init(&second, 2048);
+	signer_rig_init(&rig, &device, LABEL, PIN);
+	rig.owner = ROLE_PROVISION;
+	CHECK(signer_rig_start(&rig));
+	CHECK_INT(signer_public_key(&rig, rig.provision, KEY_CA, &first), 0);
+	rig.generation = 1;
+	CHECK_INT(signer_public_key(&rig, rig.provision, KEY_CA, NULL), ERR_UNKNOWN);
+	CHECK_INT(signer_generate(&rig, KEY_CA, KEY_ALG_P256, &second), 0);
+	CHECK(!bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+	next = signer_make_root(&rig, KEY_ALG_P256, name);
+	CHECK_INT(signer_rig_stop(&rig), 0);
+	/* A second look at an unfinished preparation finds the same key. */
+	CHECK(signer_rig_start(&rig));
+	buf_clear(&first);
+	CHECK_INT(signer_generate(&rig, KEY_CA, KEY_ALG_P256, &first), ERR_EXISTS);
+	CHECK(bytes_equal(buf_bytes(&first), buf_bytes(&second)));
+	CHECK_INT(signer_rig_stop(&rig), 0);
+	signer_rig_fini(&rig);
+
+	/* Without its certificate the key is not even loaded. */
+	rig_service(&rig);
+	CHECK(signer_rig_start(&rig));
+	rig.generation = 1;
+	CHECK_INT(signer_public_key(&rig, rig.authority, KEY_CA, NULL), ERR_UNKNOWN);
+	CHECK_INT(signer_rig_stop(&rig), 0);
+	rig.ca_next = next;
+	CHECK(signer_rig_start(&rig));
+	CHECK_INT(signer_public_key(&rig, rig.authority, KEY_CA, NULL), 0);
+	CHECK_INT(sign_device(&rig, "next root", device_spki), 0);
+	CHECK_INT(sign_device(&rig, "root", device_spki), ERR_DENIED);
+	CHECK_INT(sign_device(&rig, "next root", buf_bytes(&first)), ERR_DENIED); /* a CA's own key */
+	rig.generation = 0;
+	CHECK_INT(sign_device(&rig, "root", device_spki), 0);
+	CHECK_INT(sign_device(&rig, "next root", device_spki), ERR_DENIED);
+	CHECK_INT(sign_device(&rig, "root", buf_bytes(&second)), ERR_DENIED); /* nor the other's */
+	CHECK_INT(signer_rig_stop(&rig), 0);
+	signer_rig_fini(&rig);
+	free((void *)device_spki.data);
+}
+
 TEST(status_tells_token_and_counts)
 {
 	struct msg_token_status question = {0};
@@ -586,6 +653,7 @@ main(void)
 	const struct CMUnitTest list[] = {
 		RUN(ceremony_makes_token_keys_and_root),
 		RUN(service_signs_certificates_crls_and_messages),
+		RUN(each_generation_signs_for_its_own_certificate),
 		RUN(status_tells_token_and_counts),
 		RUN(every_request_of_a_flood_is_answered_once),
 		RUN(front_gets_content_keys_unwrapped),

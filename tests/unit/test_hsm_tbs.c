@@ -291,6 +291,48 @@ TEST(ceremony_signs_for_the_ca_key_alone)
 	CHECK_INT(check(KEY_CA, ROLE_PROVISION, DIGEST_SHA256, buf_bytes(&request)), ERR_DENIED);
 }
 
+/* The CA's key signs the announcement of its successor at the ceremony, and no SCEP message ever. */
+TEST(ceremony_signs_announcements_but_no_messages)
+{
+	AUTO_BUF data;
+	size_t len;
+
+	buf_init(&data, 4096);
+	tbs_announcement_put(&data);
+	CHECK_INT(check(KEY_CA, ROLE_PROVISION, DIGEST_SHA256, buf_bytes(&data)), 0);
+	CHECK_INT(check(KEY_CA, ROLE_AUTHORITY, DIGEST_SHA256, buf_bytes(&data)), ERR_FORMAT);
+	CHECK_INT(check(KEY_RA_SIGN, ROLE_FRONT, DIGEST_SHA256, buf_bytes(&data)), ERR_DENIED);
+	for (len = 0; len < data.len; len++)
+		CHECK_INT(check(KEY_CA, ROLE_PROVISION, DIGEST_SHA256, (struct bytes){data.data, len}), ERR_FORMAT);
+	buf_clear(&data);
+	tbs_attributes_put(&data, true);
+	CHECK_INT(check(KEY_CA, ROLE_PROVISION, DIGEST_SHA256, buf_bytes(&data)), ERR_DENIED);
+	buf_clear(&data);
+	tbs_attributes_put(&data, false); /* signingTime is missing */
+	CHECK_INT(check(KEY_CA, ROLE_PROVISION, DIGEST_SHA256, buf_bytes(&data)), ERR_DENIED);
+}
+
+/* Two generations may have one name, so the key identifier has to be right. */
+TEST(no_generation_signs_for_another)
+{
+	struct hsm_limits both[2] = {ca.limits, ca.limits};
+	struct tbs_plan plan = ca.honest;
+	AUTO_BUF tbs;
+
+	buf_init(&tbs, 4096);
+	both[1].ca_spki = ca.device_spki;
+	hsm_limits_join(both, 2);
+	tbs_put(&tbs, &plan);
+	CHECK_INT(hsm_tbs_check(&ca.limits, KEY_CA, ROLE_AUTHORITY, DIGEST_SHA256, ca.algorithm, buf_bytes(&tbs), now,
+				NULL),
+		  0);
+	CHECK_INT(hsm_tbs_check(&both[0], KEY_CA, ROLE_AUTHORITY, DIGEST_SHA256, ca.algorithm, buf_bytes(&tbs), now,
+				NULL),
+		  ERR_DENIED);
+	plan.authority_key_id = OID_BYTES("key identifier of another");
+	CHECK_INT(check_plan(&plan, ROLE_AUTHORITY), ERR_DENIED);
+}
+
 static int
 check_crl_plan(const struct crl_plan *plan)
 {
@@ -315,6 +357,10 @@ TEST(only_honest_crls_are_signed)
 	size_t len;
 
 	CHECK_INT(check_crl_plan(&honest), 0);
+	plan.authority_key_id = OID_BYTES("key identifier of another");
+	CHECK_INT(check_crl_plan(&plan), ERR_DENIED);
+	plan.authority_key_id = OID_BYTES("key identifier of CA");
+	CHECK_INT(check_crl_plan(&plan), 0);
 	plan.version = 0;
 	CHECK(check_crl_plan(&plan) != 0);
 	plan = honest;
@@ -409,6 +455,8 @@ main(void)
 		RUN(broken_der_is_refused),
 		RUN(mutations_do_not_escape),
 		RUN(ceremony_signs_for_the_ca_key_alone),
+		RUN(ceremony_signs_announcements_but_no_messages),
+		RUN(no_generation_signs_for_another),
 		RUN(only_honest_crls_are_signed),
 		RUN(ra_signs_scep_attributes_alone),
 		RUN(audit_key_signs_checkpoints_alone),
