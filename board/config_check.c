@@ -2,8 +2,6 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
-#include <limits.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +10,7 @@
 #include <strings.h>
 
 #include "board/base/log.h"
+#include "board/config_scep.h"
 
 enum { DNS_NAME_MAX = 253, DNS_LABEL_MAX = 63, ADDRESS_MAX = 64 };
 
@@ -51,8 +50,8 @@ config_check_word(const char **list, size_t *ret_len)
 	return word;
 }
 
-static bool
-is_one_of(const char *word, size_t len, const char *const *words)
+bool
+config_check_one_of(const char *word, size_t len, const char *const *words)
 {
 	for (; *words != NULL; words++)
 		if (strlen(*words) == len && strncmp(*words, word, len) == 0)
@@ -81,8 +80,8 @@ is_oid(const char *word, size_t len)
 	return arcs >= 2 && digits > 0 && word[0] <= '2' && word[1] == '.';
 }
 
-static void
-list_words(const char *const *words, char *out, size_t size)
+void
+config_check_list(const char *const *words, char *out, size_t size)
 {
 	size_t used = strlen(out);
 
@@ -99,11 +98,11 @@ check_words(const char *value, const char *const *words, bool oids, char *why, s
 	size_t len;
 
 	while ((word = config_check_word(&list, &len)) != NULL) {
-		if (is_one_of(word, len, words) || (oids && is_oid(word, len)))
+		if (config_check_one_of(word, len, words) || (oids && is_oid(word, len)))
 			continue;
 		snprintf(why, size, "\"%.*s\" is none of%s", (int)(len < 40 ? len : 40), word,
 			 oids ? " a dotted OID," : "");
-		list_words(words, why, size);
+		config_check_list(words, why, size);
 		return false;
 	}
 	return true;
@@ -398,6 +397,12 @@ check_missing(const char *value, char *why, size_t size)
 	return false;
 }
 
+static bool
+check_template(const char *value, char *why, size_t size)
+{
+	return value[0] == '\0' || check_name(value, why, size);
+}
+
 bool
 config_check_text(const char *setting, const char *value, char *why, size_t size)
 {
@@ -419,6 +424,13 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"admin.certificates", check_fingerprints},
 		{"challenge.static_file", check_path_or_none},
 		{"challenge.missing", check_missing},
+		{"challenge.accept", config_scep_accept},
+		{"scep.caps_extra", config_scep_caps},
+		{"scep.microsoft_attributes", config_scep_microsoft},
+		{"profiles.name", config_scep_name},
+		{"profiles.preset", config_scep_preset},
+		{"profiles.template", check_template},
+		{"profiles.ra_certificates", config_scep_ra},
 		{"template.name", check_name},
 		{"template.key_usage", check_key_usage},
 		{"template.extended_key_usage", check_extended_key_usage},
@@ -451,6 +463,16 @@ check_delta(const struct config *conf, const char **ret_other, char *why, size_t
 	*ret_other = "ca.crl_hours";
 	snprintf(why, size, "must be less than ca.crl_hours (%d)", conf->ca_crl_hours);
 	return conf->ca_delta_hours >= conf->ca_crl_hours ? "ca.delta_hours" : NULL;
+}
+
+static const char *
+check_challenge(const struct config *conf, const char **ret_other, char *why, size_t size)
+{
+	*ret_other = "challenge.static_file";
+	snprintf(why, size, "needs challenge.static_file, or no challenge would ever be accepted");
+	if (strcmp(conf->challenge_accept, "static") == 0 && conf->challenge_static_file[0] == '\0')
+		return "challenge.accept";
+	return NULL;
 }
 
 const char *
@@ -487,72 +509,7 @@ config_check_whole(const struct config *conf, const char **ret_other, char *why,
 		return "ca.ra_days";
 	if (conf->front_tls_hours > conf->ca_max_validity_days * 24)
 		return "front.tls_hours";
+	if (check_challenge(conf, ret_other, why, size) != NULL)
+		return "challenge.accept";
 	return check_delta(conf, ret_other, why, size);
-}
-
-/* ---- the text before libconfig sees it --------------------------------------------------------------------------- */
-
-/* The end of a comment that begins here, or of a text in quotes; next itself for anything else. */
-static const char *
-skip_comment_or_quoted(const char *next)
-{
-	const char *end = next;
-
-	if (next[0] == '#' || (next[0] == '/' && next[1] == '/'))
-		return next + strcspn(next, "\n");
-	if (next[0] == '/' && next[1] == '*') {
-		end = strstr(next + 2, "*/");
-		return end != NULL ? end + 2 : next + strlen(next);
-	}
-	if (next[0] != '"')
-		return next;
-	for (end++; *end != '\0' && *end != '"'; end++)
-		if (*end == '\\' && end[1] != '\0')
-			end++;
-	return *end == '"' ? end + 1 : end;
-}
-
-/* A number of len characters that int cannot hold and that is not marked as a long one. */
-static bool
-is_too_large(const char *number, size_t len)
-{
-	bool hex = len > 2 && number[0] == '0' && (number[1] == 'x' || number[1] == 'X');
-	unsigned long long value;
-
-	if (number[len - 1] == 'L' || !isdigit((unsigned char)number[0]))
-		return false;
-	errno = 0;
-	value = strtoull(number, NULL, hex ? 16 : 10);
-	return errno != 0 || value > INT_MAX;
-}
-
-/* Behind the word, number, comment or text in quotes that begins here, or behind one character. */
-static const char *
-skip_token(const char *next)
-{
-	static const char wordy[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_";
-	const char *end = skip_comment_or_quoted(next);
-
-	if (end == next)
-		end += strspn(next, wordy);
-	return end == next ? next + 1 : end;
-}
-
-const char *
-config_check_source(const char *text, unsigned *ret_line)
-{
-	const char *next;
-	const char *end;
-
-	*ret_line = 1;
-	for (next = text; *next != '\0'; next = end) {
-		end = skip_token(next);
-		if (strncmp(next, "@include", 8) == 0)
-			return "@include: is not allowed; write all settings here";
-		if (is_too_large(next, (size_t)(end - next)))
-			return "a number is too large";
-		for (; next < end; next++)
-			*ret_line += *next == '\n';
-	}
-	return NULL;
 }

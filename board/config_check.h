@@ -28,17 +28,16 @@ bool config_check_text(const char *setting, const char *value, char *why, size_t
 const char *config_check_whole(const struct config *conf, const char **ret_other, char *why, size_t size);
 
 /*
- * Looks for what libconfig would read without a word but not as it is meant: "@include", which leads to a file that
- * nobody checked, and whole numbers beyond int, which lose their upper bits.  NULL when there is nothing, else what
- * is wrong in which line.
- */
-const char *config_check_source(const char *text, unsigned *ret_line);
-
-/*
  * The next word of a list that is separated by blanks: *list moves behind it, *ret_len is its length.  NULL at the
  * end.
  */
 const char *config_check_word(const char **list, size_t *ret_len);
+
+/* Is the word of len characters one of words, which end with NULL? */
+bool config_check_one_of(const char *word, size_t len, const char *const *words);
+
+/* Appends " WORD" for each of words to the text in out, as far as size allows. */
+void config_check_list(const char *const *words, char *out, size_t size);
 
 /*
  * An address as front.http and front.https list them, "ADDRESS:PORT" with an IPv6 address in brackets.  Names are not
