@@ -2,6 +2,7 @@
 #   uses-y     rooms that its files may include; no other folder is on their include path
 #   obj-y      objects of the room's library            bin-y   programs: NAME, with NAME-main, NAME-rooms, NAME-libs
 #   flags-y    extra compiler flags                     test-y  test programs, one source each
+#   fuzz-y     fuzz targets, one source each; NAME-objs: further objects
 room      = $(firstword $(subst /, ,$(1)))
 archive   = $(O)/lib/$(subst /,-,$(1)).a
 view      = $(O)/view/$(subst /,-,$(1))
@@ -15,12 +16,14 @@ parts-tests    := tests/lib
 parts      = $(foreach r,$(1),$(or $(parts-$(r)),$(r)))
 programs  :=
 tests     :=
+fuzzers   :=
 
 define folder
 uses-y :=
 obj-y :=
 bin-y :=
 test-y :=
+fuzz-y :=
 flags-y :=
 include $(1)/Makefile
 $(1)-uses := $$(sort $(call room,$(1)) $$(uses-y))
@@ -28,6 +31,7 @@ $(1)-objs := $$(addprefix $(O)/$(1)/,$$(obj-y))
 $(1)-srcs := $$(wildcard $(1)/*.c)
 programs  += $$(addprefix $(O)/bin/,$$(bin-y))
 tests     += $$(addprefix $(O)/tests/,$$(test-y))
+fuzzers   += $$(addprefix $(O)/fuzz/,$$(fuzz-y))
 $(O)/$(1)/%.o: flags := -I$(call view,$(1)) $$(flags-y)
 $(O)/$(1)/%.o: $(1)/%.c $(KCONFIG_AUTOHEADER) $(call view,$(1))/.made
 	$$(call say,CC,$$<) mkdir -p $$(@D)
@@ -40,6 +44,7 @@ $(call archive,$(1)): $$($(1)-objs)
 	$$(Q)$$(AR) rcs $$@ $$^
 $$(foreach b,$$(bin-y),$$(eval $$(call program,$(1),$$(b))))
 $$(foreach t,$$(test-y),$$(eval $$(call test,$(1),$$(t))))
+$$(foreach t,$$(fuzz-y),$$(eval $$(call fuzzer,$(1),$$(t))))
 -include $$(wildcard $(O)/$(1)/*.d)
 endef
 
@@ -57,8 +62,18 @@ $(O)/tests/$(2): $(O)/$(1)/$(2).o $(foreach p,tests/lib board board/base hsm net
 		$(foreach r,tests net hsm appliance board,$(libs-$(r))) -lpthread
 endef
 
+# Needs CC=clang and SANITIZE with fuzzer-no-link, as tests/fuzz/run.sh gives them.
+define fuzzer
+$(O)/fuzz/$(2): $(O)/$(1)/$(2).o $(addprefix $(O)/,$($(2)-objs)) \
+		$(foreach p,tests/fuzz tests/lib board board/base hsm net appliance,$(call archive,$(p)))
+	$$(call say,LD,$$@) mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ldflags) -fsanitize=fuzzer $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) \
+		-Wl,--end-group $(foreach r,tests net hsm appliance board,$(libs-$(r))) -lpthread
+endef
+
 $(foreach f,$(folders),$(eval $(call folder,$(f))))
 
-.PHONY: programs tests
+.PHONY: programs tests fuzzers
 programs: $(programs)
 tests: $(tests)
+fuzzers: $(fuzzers)
