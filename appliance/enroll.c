@@ -298,6 +298,9 @@ check(struct enrollment *enrollment, struct err *e)
 
 	if (status == 0)
 		status = app_cert_subject(profile, &enrollment->csr, &enrollment->issue.subject, e);
+	if (status == 0 &&
+	    !x509_name_differs(enrollment->issue.subject.name, enrollment->authority->issuer.cert.tbs.subject))
+		status = err_set(e, ERR_DENIED, 0, "the subject is the CA's own name");
 	if (status == 0 && enrollment->authority->conf->ca_editf_attributeenddate)
 		status = app_validity_requested(&enrollment->csr, clock_wall(), &enrollment->issue.requested_not_after,
 						e);

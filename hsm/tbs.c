@@ -2,12 +2,16 @@
 
 #include <string.h>
 
+#include <openssl/evp.h>
+
 #include "board/base/der.h"
 #include "board/base/oid.h"
 #include "hsm/tbs_ocsp.h"
 
 /* keyUsage (RFC 5280 4.2.1.3) in the first octet of the BIT STRING. */
 enum { USAGE_KEY_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
+
+CLEANUP(EVP_PKEY, EVP_PKEY_free)
 
 enum { DAY_S = 24 * 3600 };
 
@@ -245,6 +249,25 @@ check_extensions(const struct x509_tbs *tbs, bool only_known, struct err *e)
 	return code == 0 ? 0 : malformed(e, "the extensions are malformed");
 }
 
+/*
+ * Another than the CA itself.  x509_spki_key() takes one encoding of each key, so that the CA's own cannot come as
+ * a compressed point or the like.
+ */
+static int
+check_subject(const struct question *q, const struct x509_tbs *tbs, struct err *e)
+{
+	const struct hsm_limits *limits = q->limits;
+	AUTO(EVP_PKEY) key = NULL;
+
+	if (is_ca_key(limits, tbs->spki))
+		return denied(e, "the certificate is for the CA's own key");
+	if (x509_spki_key(tbs->spki, &key, NULL) != 0)
+		return denied(e, "the key is of a kind, or written in a way, that no certificate of ours has");
+	if (!x509_name_differs(tbs->subject, limits->ca.tbs.subject))
+		return denied(e, "the certificate has the CA's own name, or none that can be read");
+	return 0;
+}
+
 static int
 check_certificate(const struct question *q, struct err *e)
 {
@@ -262,11 +285,9 @@ check_certificate(const struct question *q, struct err *e)
 		return denied(e, "the signature algorithm is not the one that key and digest give");
 	if (!bytes_equal(tbs.issuer, limits->ca.tbs.subject))
 		return denied(e, "the issuer is not this CA");
-	if (is_ca_key(limits, tbs.spki))
-		return denied(e, "the certificate is for the CA's own key");
-	if (bytes_equal(tbs.subject, limits->ca.tbs.subject))
-		return denied(e, "the certificate has the CA's own name");
-	code = check_serial(&tbs, e);
+	code = check_subject(q, &tbs, e);
+	if (code == 0)
+		code = check_serial(&tbs, e);
 	if (code == 0)
 		code = check_dates(q, &tbs, e);
 	if (code == 0)

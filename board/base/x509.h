@@ -91,6 +91,12 @@ x509_verify(struct evp_pkey_st *key, struct bytes algorithm, struct bytes data, 
 char *x509_name_text(struct bytes name, char *out, size_t size);
 
 /*
+ * Are these two Names, and not one to a reader that follows RFC 5280 7.1, for whom string types, case and blanks do not
+ * count?  False for what is no Name.
+ */
+bool x509_name_differs(struct bytes a, struct bytes b);
+
+/*
  * DER of the first PEM block with this label, e.g. "CERTIFICATE"; *pem moves behind it.  The caller frees.  Fails with
  * ERR_UNKNOWN, ERR_FORMAT.
  */

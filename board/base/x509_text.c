@@ -1,12 +1,17 @@
 /*
- * Names for people and PEM, of x509.h.
+ * Names for people, names compared, and PEM, of x509.h.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/err.h>
+#include <openssl/x509.h>
+
 #include "board/base/der.h"
 #include "board/base/oid.h"
 #include "board/base/x509.h"
+
+CLEANUP(X509_NAME, X509_NAME_free)
 
 enum { PEM_LINE = 64, PEM_LABEL_MAX = 64 };
 
@@ -269,4 +274,18 @@ x509_pem_put(struct buf *b, const char *label, struct bytes der)
 			buf_put_u8(b, '\n');
 	}
 	buf_printf(b, "-----END %s-----\n", label);
+}
+
+bool
+x509_name_differs(struct bytes a, struct bytes b)
+{
+	const unsigned char *p = a.data;
+	AUTO(X509_NAME) one = d2i_X509_NAME(NULL, &p, (long)a.len);
+	bool whole = p == a.data + a.len;
+	AUTO(X509_NAME) other = NULL;
+
+	p = b.data;
+	other = d2i_X509_NAME(NULL, &p, (long)b.len);
+	ERR_clear_error();
+	return one != NULL && other != NULL && whole && p == b.data + b.len && X509_NAME_cmp(one, other) != 0;
 }

@@ -97,6 +97,9 @@ TEST(refuses_what_is_no_proper_request_with_the_right_fail_info)
 	office_ask(&o, "signature", csr, key);
 	OFFICE_UNTIL(&o, o.front.answers == 3);
 	check_refused(&o, SCEP_BAD_MESSAGE_CHECK, before);
+	/* The CA's own name, "CA", which the signer would refuse again and again. */
+	office_enroll(&o, "ca", key, CHALLENGE);
+	check_refused(&o, SCEP_BAD_REQUEST, before);
 	CHECK_INT(office_counts(&o).challenges_open, 1);
 	free((void *)csr.data);
 	EVP_PKEY_free(small);

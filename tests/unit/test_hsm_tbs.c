@@ -147,6 +147,25 @@ TEST(dishonest_certificates_are_refused)
 	REFUSED(not_after = ca.honest.not_before);
 }
 
+/* Found by tests/fuzz/fuzz_tbs: the same key and the same name, in other octets. */
+TEST(the_ca_itself_is_not_certified_in_disguise)
+{
+	struct bytes other_case = OID_BYTES("\x30\x13\x31\x11\x30\x0f\x06\x03\x55\x04\x03\x13\x08"
+					    "tEST  Ca");
+	struct bytes broken = OID_BYTES("\x30\x02\x31\x05");
+	uint8_t compressed[59];
+
+	CHECK_INT(ca.spki.len, 91);
+	memcpy(compressed, ca.spki.data, sizeof(compressed));
+	compressed[1] = 57;
+	compressed[24] = 34;
+	compressed[26] = 0x02 | (ca.spki.data[90] & 1);
+	REFUSED(spki = ((struct bytes){compressed, sizeof(compressed)}));
+	REFUSED(spki = OID_BYTES("\x30\x00"));
+	REFUSED(subject = other_case);
+	REFUSED(subject = broken);
+}
+
 /* Some readers take these for a CA, or for the CA, though none of them has basicConstraints with CA:TRUE. */
 TEST(what_some_take_for_a_ca_is_refused)
 {
@@ -448,6 +467,7 @@ main(void)
 		RUN(roles_get_only_their_keys),
 		RUN(sha1_is_for_ra_signing_alone),
 		RUN(dishonest_certificates_are_refused),
+		RUN(the_ca_itself_is_not_certified_in_disguise),
 		RUN(what_some_take_for_a_ca_is_refused),
 		RUN(extensions_of_a_device_are_signed),
 		RUN(certificate_never_outlives_the_ca),
