@@ -30,6 +30,7 @@ static const char *const event_names[] = {
 	[APP_AUDIT_REQUEST_APPROVED] = "request-approved",
 	[APP_AUDIT_REQUEST_DENIED] = "request-denied",
 	[APP_AUDIT_RELEASE] = "release",
+	[APP_AUDIT_CHALLENGE_REVOKED] = "challenge-revoked",
 };
 
 int

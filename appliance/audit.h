@@ -35,6 +35,7 @@ enum app_audit_event {
 	APP_AUDIT_REQUEST_APPROVED,
 	APP_AUDIT_REQUEST_DENIED,
 	APP_AUDIT_RELEASE,
+	APP_AUDIT_CHALLENGE_REVOKED,
 };
 
 /* A record, borrowed from wherever it comes. */

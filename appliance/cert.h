@@ -90,6 +90,9 @@ MUST_CHECK int app_cert_build_request(struct bytes name, struct bytes spki, stru
  */
 MUST_CHECK int app_name_parse(const char *text, struct buf *out, struct err *e);
 
+/* RFC 5280 7.1: string types, case and runs of blanks do not make another Name, the order of RDNs does. */
+bool app_name_same(struct bytes a, struct bytes b);
+
 /* Static AlgorithmIdentifier and digest for signatures of a key with this SPKI.  Fails with ERR_ALG. */
 MUST_CHECK int app_signature_algorithm(struct bytes spki, enum digest *ret_digest, struct bytes *ret_algorithm);
 

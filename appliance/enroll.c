@@ -31,7 +31,8 @@ struct enrollment {
 	bool has_csr;
 	bool waits; /* it needs an operator */
 	struct app_issue issue;
-	struct app_held held; /* with waits */
+	struct app_held held; /* with waits, as is claim */
+	struct app_claim claim;
 	struct app_store_request request;
 };
 
@@ -152,6 +153,12 @@ verdict_text(enum app_challenge_verdict verdict)
 		[APP_CHALLENGE_EXPIRED] = "challenge: expired",
 		[APP_CHALLENGE_USED] = "challenge: used already",
 		[APP_CHALLENGE_RESERVED] = "challenge: another request holds it",
+		[APP_CHALLENGE_REVOKED] = "challenge: revoked by an operator",
+		[APP_CHALLENGE_BOUND_TEMPLATE] = "challenge: made for another template",
+		[APP_CHALLENGE_BOUND_SUBJECT] = "challenge: made for another subject",
+		[APP_CHALLENGE_BOUND_SAN] = "challenge: made for another subjectAltName",
+		[APP_CHALLENGE_BOUND_KEY] = "challenge: made for another key",
+		[APP_CHALLENGE_BOUND_KEY_USAGE] = "challenge: made for another key usage",
 	};
 
 	return (size_t)verdict < ARRAY_SIZE(texts) ? texts[verdict] : "challenge: refused";
@@ -277,6 +284,7 @@ prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 	if (status == 0) {
 		enrollment->has_csr = true;
 		x509_name_text(enrollment->csr.subject, issue->subject_text, sizeof(issue->subject_text));
+		issue->key_usage = app_binding_requested_usage(enrollment->csr.extensions);
 		return 0;
 	}
 	if (status == ERR_DENIED) {
@@ -442,7 +450,17 @@ hold(struct enrollment *enrollment, struct err *e)
 	request->done = on_held;
 	request->arg = enrollment;
 	enrollment->held.requested_not_after = issue->requested_not_after;
+	enrollment->held.key_usage = issue->key_usage;
+	enrollment->held.approvals_needed = a->conf->template_approvals;
 	request->hold = &enrollment->held;
+	enrollment->claim = (struct app_claim){
+		.template_name = app_profile_name(a->profiles[APP_USAGE_DEVICE]),
+		.name = enrollment->held.name,
+		.san = enrollment->held.san,
+		.spki = enrollment->held.spki,
+		.key_usage = issue->key_usage,
+	};
+	request->claim = &enrollment->claim;
 	request->now = clock_wall();
 	request->expires = request->now + (int64_t)a->conf->scep_pending_days * DAY_S;
 	request->max_open = a->conf->scep_pending_max;

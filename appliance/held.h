@@ -28,6 +28,10 @@ struct app_held {
 	char operator[64];
 	char reason[128];
 	int64_t requested_not_after; /* 0: none was asked for */
+	unsigned key_usage;          /* that the request asks for (appliance/binding.h); 0: none */
+	int approvals_needed;        /* 1: by anybody; more: by so many operators with different names */
+	int approvals;               /* that there are */
+	char approvers[256];         /* their accounts, "alice, bob"; cut off when there are too many */
 	struct bytes name;
 	struct bytes spki;
 	struct bytes san;

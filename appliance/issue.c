@@ -6,6 +6,7 @@
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
+#include "board/base/oid.h"
 
 enum { TBS_LIMIT = 65536, CERTIFICATE_LIMIT = 65536, PARKED_MS = 20, FAILED_MS = 200 };
 
@@ -176,11 +177,37 @@ on_reserved(struct app_store_request *request, void *arg)
 	advance(issue, status);
 }
 
+/* What the challenge has to be good for: what the certificate will say, whatever the request was. */
+static int
+make_claim(struct app_issue *issue)
+{
+	struct x509_tbs tbs;
+	struct x509_extension san = {.critical = false};
+	int status = x509_tbs_parse(buf_bytes(&issue->tbs), &tbs, &issue->e);
+
+	if (status == 0)
+		status = x509_extension_find(&tbs, OID_SUBJECT_ALT_NAME, &san);
+	if (status != 0 && status != ERR_UNKNOWN)
+		return err_set(&issue->e, ERR_INTERNAL, 0, "reading the TBSCertificate");
+	issue->claim = (struct app_claim){
+		.template_name = app_profile_name(issue->authority->profiles[issue->usage]),
+		.name = tbs.subject,
+		.san = san.value,
+		.spki = tbs.spki,
+		.key_usage = issue->key_usage,
+	};
+	return 0;
+}
+
 static int
 begin_reserve(struct app_issue *issue)
 {
 	struct app_store_request *request = request_for(issue, APP_STORE_RESERVE, on_reserved);
+	int status = issue->has_challenge ? make_claim(issue) : 0;
 
+	if (status != 0)
+		return status;
+	request->claim = &issue->claim;
 	request->usage = (int)issue->usage;
 	request->not_before = issue->subject.not_before;
 	request->not_after = issue->subject.not_after;

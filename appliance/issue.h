@@ -15,6 +15,7 @@
 #ifndef APPLIANCE_ISSUE_H
 #define APPLIANCE_ISSUE_H
 
+#include "appliance/binding.h"
 #include "appliance/cert.h"
 #include "appliance/store.h"
 #include "board/base/list.h"
@@ -38,7 +39,8 @@ struct app_issue {
 	uint8_t key_hash[APP_HASH_SIZE];
 	bool has_challenge;
 	uint8_t challenge_hash[APP_HASH_SIZE];
-	bool renews; /* the certificate with this serial number and SHA-256 */
+	unsigned key_usage; /* that the request asks for (appliance/binding.h); 0: none */
+	bool renews;        /* the certificate with this serial number and SHA-256 */
 	uint8_t old_serial[APP_SERIAL_SIZE];
 	uint8_t old_hash[APP_HASH_SIZE];
 	char peer[64];
@@ -60,8 +62,9 @@ struct app_issue {
 	struct buf tbs;
 	struct buf cert;
 	struct app_store_request request;
-	struct list parked; /* waits for the store, which has no room or failed */
-	int64_t failing_ms; /* since when the store fails to end it, 0: it does not */
+	struct app_claim claim; /* borrows from tbs */
+	struct list parked;     /* waits for the store, which has no room or failed */
+	int64_t failing_ms;     /* since when the store fails to end it, 0: it does not */
 	int64_t began_ms;
 };
 

@@ -1,11 +1,14 @@
 /*
- * A Name from text, of cert.h.
+ * A Name from text, and whether two are the same, of cert.h.
  */
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "appliance/cert.h"
 #include "appliance/rdn.h"
 #include "board/base/der.h"
+
+CLEANUP(X509_NAME, X509_NAME_free)
 
 enum { NAME_MAX_SIZE = 4096, RDNS_MAX = 32 };
 
@@ -117,4 +120,20 @@ app_name_parse(const char *text, struct buf *out, struct err *e)
 		return err_set(e, ERR_FORMAT, 0, "%s", why.text);
 	buf_put_raw(out, name.data, name.len);
 	return buf_status(out);
+}
+
+bool
+app_name_same(struct bytes a, struct bytes b)
+{
+	const unsigned char *p = a.data, *q = b.data;
+	AUTO(X509_NAME) x = NULL;
+	AUTO(X509_NAME) y = NULL;
+
+	if (a.len == 0 || b.len == 0)
+		return a.len == b.len;
+	if (bytes_equal(a, b))
+		return true;
+	x = d2i_X509_NAME(NULL, &p, (long)a.len);
+	y = d2i_X509_NAME(NULL, &q, (long)b.len);
+	return x != NULL && y != NULL && X509_NAME_cmp(x, y) == 0;
 }

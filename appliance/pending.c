@@ -195,6 +195,7 @@ ripe_start(struct ripe *ripe, const struct app_held *held, struct err *e)
 	issue->subject.san = held->san;
 	issue->requested_not_after = held->requested_not_after;
 	issue->has_challenge = held->has_challenge;
+	issue->key_usage = held->key_usage;
 	memcpy(issue->challenge_hash, held->challenge_hash, APP_HASH_SIZE);
 	memcpy(issue->key_hash, held->key_hash, APP_HASH_SIZE);
 	snprintf(issue->transaction_id, sizeof(issue->transaction_id), "%s", held->transaction_id);

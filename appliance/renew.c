@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +11,6 @@
 
 CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free)
 CLEANUP(EVP_PKEY, EVP_PKEY_free)
-CLEANUP(X509_NAME, X509_NAME_free)
 
 enum { PKCS_REQ = 19, RENEWAL_REQ = 17, DAY_S = 86400 };
 
@@ -152,17 +150,6 @@ check_time(const struct app_authority *a, const struct x509 *signer, struct err 
 	return 0;
 }
 
-/* RFC 5280 7.1: string types and upper case do not make another name; clients re-encode. */
-static bool
-is_same_name(struct bytes a, struct bytes b)
-{
-	const unsigned char *p = a.data, *q = b.data;
-	AUTO(X509_NAME) x = d2i_X509_NAME(NULL, &p, (long)a.len);
-	AUTO(X509_NAME) y = d2i_X509_NAME(NULL, &q, (long)b.len);
-
-	return bytes_equal(a, b) || (x != NULL && y != NULL && X509_NAME_cmp(x, y) == 0);
-}
-
 /* Is the GeneralName, whole, one of those in san? */
 static bool
 has_name(struct bytes san, struct bytes name)
@@ -207,7 +194,7 @@ check_names(const struct app_authority *a, const struct x509 *signer, struct app
 	if (status != 0 && status != ERR_UNKNOWN)
 		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate's extensions");
 	if (a->conf->scep_renewal_subject_match) {
-		if (!is_same_name(subject->name, signer->tbs.subject))
+		if (!app_name_same(subject->name, signer->tbs.subject))
 			return err_set(e, ERR_DENIED, 0, "renewal: another subject (scep.renewal_subject_match)");
 		if (subject->san.len > 0 && !has_all_names(old.value, subject->san))
 			return err_set(e, ERR_DENIED, 0,

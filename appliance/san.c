@@ -17,8 +17,6 @@ enum {
 	UPN_MAX = 1024
 };
 
-#define OID_UPN OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03")
-
 static bool
 is_alnum(uint8_t c)
 {
@@ -127,7 +125,7 @@ is_upn(struct bytes v)
 	size_t count, at_count = 0, at = 0;
 	uint32_t c;
 
-	if (der_expect(&content, DER_OID, &type) != 0 || !bytes_equal(type.content, OID_UPN) ||
+	if (der_expect(&content, DER_OID, &type) != 0 || !bytes_equal(type.content, OID_USER_PRINCIPAL_NAME) ||
 	    der_expect(&content, DER_CONTEXT_CONSTRUCTED(0), &wrap) != 0 || content.left != 0)
 		return false;
 	inside = view_of(wrap.content);

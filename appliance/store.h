@@ -22,37 +22,14 @@
 #include "board/base/err.h"
 #include "board/base/loop.h"
 
+struct app_binding;
+struct app_claim;
 struct app_held;
+struct app_open_challenge;
 struct app_store;
 struct app_store_request;
 
 enum { APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
-
-/* Why a challenge was not accepted; for log and audit, never for the wire. */
-enum app_challenge_verdict {
-	APP_CHALLENGE_OK,
-	APP_CHALLENGE_MISSING,
-	APP_CHALLENGE_NOT_KNOWN,
-	APP_CHALLENGE_EXPIRED,
-	APP_CHALLENGE_USED,
-	APP_CHALLENGE_RESERVED, /* another request holds it right now */
-};
-
-/* A certificate as the store knows it.  Times are seconds since 1970. */
-struct app_record {
-	uint8_t serial[APP_SERIAL_SIZE];
-	enum app_usage usage;
-	int64_t not_before;
-	int64_t not_after;
-	int64_t issued;
-	int64_t revoked;    /* 0: not revoked */
-	int reason;         /* enum app_reason */
-	int64_t invalidity; /* since when the key was not to be trusted, as the operator says; 0: not said */
-	char subject[256];
-	char template_name[40];
-	char peer[64];
-	struct bytes der;
-};
 
 /*
  * What can be asked.  "in" names the members of the request that are read, "→" those that answer.
@@ -64,13 +41,17 @@ struct app_record {
  * else until then.
  */
 enum app_store_op {
-	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash subject template_name peer now, not_after,
-	 * expires (the end that the request asked for, for the audit trail; 0: none), renews old_serial old_hash */
+	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash claim subject template_name peer now,
+	 * not_after, expires (the end that the request asked for, for the audit trail; 0: none), renews old_serial
+	 * old_hash */
 	APP_STORE_RESERVE,
-	APP_STORE_ISSUE,     /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
-	APP_STORE_ABANDON,   /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
-	APP_STORE_REFUSE,    /* in: text peer transaction_id subject now; only an audit record */
-	APP_STORE_CHALLENGE, /* in: challenge_hash, expires, max_open, actor; ERR_LIMIT when max_open are open */
+	APP_STORE_ISSUE,   /* in: serial der not_before not_after now; ERR_UNKNOWN without an intent */
+	APP_STORE_ABANDON, /* in: serial text (why) now; the challenge is free again; ERR_UNKNOWN */
+	APP_STORE_REFUSE,  /* in: text peer transaction_id subject now; only an audit record */
+	/* in: challenge_hash binding expires max_open actor account → number; ERR_LIMIT when max_open are open */
+	APP_STORE_CHALLENGE,
+	/* in: number, or all, actor now → counts.challenges_open: all that there were; ERR_UNKNOWN, ERR_STAGE: is used */
+	APP_STORE_CHALLENGE_REVOKE,
 	/* in: serial reason invalidity now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already; a hold may end so */
 	APP_STORE_REVOKE,
 	APP_STORE_RELEASE, /* in: serial now actor: ends a hold; ERR_UNKNOWN, ERR_STAGE when it is not on hold */
@@ -79,16 +60,24 @@ enum app_store_op {
 	APP_STORE_CA_PUT, /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
 
 	/*
-	 * in: hold transaction_id key_hash challenge_hash subject peer now expires max_open → number, of an earlier
-	 * one too; fails as RESERVE, and with ERR_DENIED when an operator denied it, ERR_LIMIT when max_open wait
+	 * in: hold transaction_id key_hash challenge_hash claim subject peer now expires max_open → number, of an
+	 * earlier one too; fails as RESERVE, and with ERR_DENIED when an operator denied it, ERR_LIMIT when max_open
+	 * wait
 	 */
 	APP_STORE_HOLD,
-	APP_STORE_APPROVE, /* in: number actor now → held[0]; ERR_UNKNOWN, ERR_STAGE when it was decided already */
-	APP_STORE_DENY,    /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
+	/*
+	 * in: number actor account now → held[0] as it is then; its state tells whether that was the last approval that
+	 * it needed; ERR_UNKNOWN, ERR_STAGE when it was decided already, ERR_EXISTS when the account approved already,
+	 * ERR_DENIED when it may not
+	 */
+	APP_STORE_APPROVE,
+	APP_STORE_DENY, /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
 
 	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
 	APP_STORE_TRANSACTION,
-	APP_STORE_HELD,    /* in: number, or 0 for all → held; ERR_UNKNOWN */
+	APP_STORE_HELD, /* in: number, or 0 for all → held; ERR_UNKNOWN */
+	/* in: all (or only those that are bound to something) limit offset now → challenges, oldest first */
+	APP_STORE_CHALLENGES,
 	APP_STORE_SHOW,    /* in: serial → record; ERR_UNKNOWN */
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
@@ -101,15 +90,6 @@ enum app_store_op {
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
 	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
-};
-
-struct app_store_counts {
-	int64_t issued; /* device certificates, ever */
-	int64_t valid;
-	int64_t revoked;
-	int64_t challenges_open;
-	int64_t intents_open;
-	int64_t audit_records;
 };
 
 typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
@@ -127,7 +107,11 @@ struct app_store_request {
 	uint8_t tbs_hash[APP_HASH_SIZE];
 	uint8_t key_hash[APP_HASH_SIZE]; /* SHA-256 of the requester's SubjectPublicKeyInfo */
 	const struct app_held *hold;     /* HOLD: name, spki and san of it; borrowed until done */
-	bool renews;                     /* RESERVE: the certificate with serial old_serial, to be checked */
+	/* RESERVE, HOLD with has_challenge: what it has to be good for; borrowed until done */
+	const struct app_claim *claim;
+	const struct app_binding *binding; /* CHALLENGE: what it is bound to, or NULL; borrowed until done */
+	bool all;
+	bool renews; /* RESERVE: the certificate with serial old_serial, to be checked */
 	uint8_t old_serial[APP_SERIAL_SIZE];
 	uint8_t old_hash[APP_HASH_SIZE];          /* SHA-256 of its DER */
 	uint8_t challenge_hash[APP_HASH_SIZE];    /* app_challenge_hash() */
@@ -136,7 +120,8 @@ struct app_store_request {
 	char subject[256];
 	char template_name[40];
 	char peer[64];
-	char actor[64]; /* who did it, for the audit trail: "peer ADDRESS", "operator NAME", "system" */
+	char actor[64];   /* who did it, for the audit trail: "peer ADDRESS", "operator NAME", "system" */
+	char account[64]; /* the same as an account's name; APPROVE: empty for root without a name */
 	char text[256];
 	int usage;
 	int reason;
@@ -158,7 +143,9 @@ struct app_store_request {
 	size_t record_count;
 	struct app_held *held; /* owned by the request */
 	size_t held_count;
-	int held_state; /* enum app_held_state */
+	int held_state;                        /* enum app_held_state */
+	struct app_open_challenge *challenges; /* owned by the request */
+	size_t challenge_count;
 	struct app_store_counts counts;
 	struct buf out; /* AUDIT */
 

@@ -6,9 +6,6 @@
 #include "board/base/clock.h"
 #include "board/base/x509.h"
 
-/* A challenge is remembered for this long behind its expiry, so that "used" and "expired" differ from "not known". */
-enum { CHALLENGE_MEMORY_S = 24 * 3600, PURGE_MAX = 64, AUDIT_CHALLENGE_BYTES = 4 };
-
 int64_t
 app_store_change_now(const struct app_store_request *r)
 {
@@ -31,12 +28,6 @@ app_store_change_audit(struct app_store_writer *w, const struct app_store_reques
 		return app_store_audit_add(w, event, app_store_change_now(r), r->actor, serial, subject, e);
 	snprintf(actor, sizeof(actor), "%s%s", r->peer[0] != '\0' ? "peer " : "system", r->peer);
 	return app_store_audit_add(w, event, app_store_change_now(r), actor, serial, subject, e);
-}
-
-void
-app_store_change_put_challenge(struct app_store_writer *w, const struct app_store_request *r)
-{
-	app_audit_put_bytes(&w->detail, "challenge", (struct bytes){r->challenge_hash, AUDIT_CHALLENGE_BYTES});
 }
 
 static void
@@ -87,27 +78,6 @@ app_store_change_insert(struct app_store_writer *w, const struct app_store_row *
 	app_store_query_blob(&q, row->der);
 	code = app_store_query_run(&q, e);
 	return code < 0 || row->revoked == 0 ? code : note_change(w, row->serial, e);
-}
-
-int
-app_store_change_spend(struct app_store_writer *w, struct bytes hash, struct bytes serial, int64_t now, struct err *e)
-{
-	struct app_store_query q = app_store_query(w->db, APP_STMT_CHALLENGE_GET);
-	struct app_store_state *state = &w->state;
-	int code;
-
-	app_store_query_blob(&q, hash);
-	code = app_store_query_step(&q, e);
-	if (code == 1 && app_store_query_get_int(&q, 1) > state->swept)
-		state->open--;
-	app_store_query_end(&q);
-	if (code < 0)
-		return code;
-	q = app_store_query(w->db, APP_STMT_CHALLENGE_USE);
-	app_store_query_blob(&q, hash);
-	app_store_query_int(&q, now);
-	app_store_query_blob(&q, serial);
-	return app_store_query_run(&q, e);
 }
 
 static int
@@ -180,78 +150,6 @@ refuse(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 		app_audit_put_text(&w->detail, "peer", r->peer);
 	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
 	return app_store_change_audit(w, r, APP_AUDIT_REFUSE, (struct bytes){NULL, 0}, r->subject, e);
-}
-
-static int
-count_challenges(struct app_store_writer *w, enum app_store_stmt id, int64_t from, int64_t to, int64_t *ret_count,
-		 struct err *e)
-{
-	AUTO_QUERY q = app_store_query(w->db, id);
-	int code;
-
-	app_store_query_int(&q, from);
-	if (id == APP_STMT_CHALLENGE_LAPSED)
-		app_store_query_int(&q, to);
-	code = app_store_query_step(&q, e);
-	if (code < 0)
-		return code;
-	*ret_count = app_store_query_get_int(&q, 0);
-	return 0;
-}
-
-/* Brings state->open up to now: counted once, then only what expired since is looked at. */
-static int
-sweep_open(struct app_store_writer *w, int64_t now, struct err *e)
-{
-	struct app_store_state *state = &w->state;
-	int64_t lapsed = 0;
-	int code;
-
-	if (state->open_known && now >= state->swept) {
-		code = count_challenges(w, APP_STMT_CHALLENGE_LAPSED, state->swept, now, &lapsed, e);
-		if (code < 0)
-			return code;
-		state->open -= lapsed;
-	} else {
-		code = count_challenges(w, APP_STMT_CHALLENGE_OPEN, now, now, &state->open, e);
-		if (code < 0)
-			return code;
-		state->open_known = true;
-	}
-	state->swept = now;
-	return 0;
-}
-
-static int
-create_challenge(struct app_store_writer *w, struct app_store_request *r, struct err *e)
-{
-	struct bytes hash = {r->challenge_hash, sizeof(r->challenge_hash)};
-	struct app_store_query q;
-	char when[32];
-	int code;
-
-	if (r->expires <= app_store_change_now(r))
-		return err_set(e, ERR_FORMAT, 0, "a challenge that has expired already");
-	code = app_store_change_exists(w, APP_STMT_CHALLENGE_GET, hash, e);
-	if (code == 1)
-		return err_set(e, ERR_EXISTS, 0, "the challenge exists already");
-	if (code == 0)
-		code = sweep_open(w, app_store_change_now(r), e);
-	if (code < 0)
-		return code;
-	if (w->state.open >= r->max_open)
-		return err_set(e, ERR_LIMIT, 0, "%lld challenges are open", (long long)w->state.open);
-	q = app_store_query(w->db, APP_STMT_CHALLENGE_ADD);
-	app_store_query_blob(&q, hash);
-	app_store_query_int(&q, app_store_change_now(r));
-	app_store_query_int(&q, r->expires);
-	code = app_store_query_run(&q, e);
-	if (code < 0)
-		return code;
-	w->state.open++;
-	app_store_change_put_challenge(w, r);
-	app_audit_put_text(&w->detail, "expires", clock_text(r->expires, when, sizeof(when)));
-	return app_store_change_audit(w, r, APP_AUDIT_CHALLENGE_CREATED, (struct bytes){NULL, 0}, r->subject, e);
 }
 
 /* Writes the certificate's new state and notes that it changed. */
@@ -434,7 +332,9 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 	case APP_STORE_DENY:
 		return app_store_change_decide(w, r, e);
 	case APP_STORE_CHALLENGE:
-		return create_challenge(w, r, e);
+		return app_store_change_create(w, r, e);
+	case APP_STORE_CHALLENGE_REVOKE:
+		return app_store_change_revoke_challenge(w, r, e);
 	case APP_STORE_REVOKE:
 		return revoke(w, r, e);
 	case APP_STORE_RELEASE:
@@ -446,27 +346,4 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 	default:
 		return err_set(e, ERR_INTERNAL, 0, "not a change");
 	}
-}
-
-int
-app_store_change_purge(struct app_store_writer *w, int64_t now, struct err *e)
-{
-	struct app_store_query q;
-	int64_t before = now - CHALLENGE_MEMORY_S;
-	int64_t old = 0;
-	int code;
-
-	if (w->state.purge_idle == now)
-		return 0;
-	code = count_challenges(w, APP_STMT_CHALLENGE_OLD, before, 0, &old, e);
-	if (code < 0)
-		return code;
-	if (old == 0) {
-		w->state.purge_idle = now;
-		return 0;
-	}
-	q = app_store_query(w->db, APP_STMT_CHALLENGE_PURGE);
-	app_store_query_int(&q, before);
-	app_store_query_int(&q, PURGE_MAX);
-	return app_store_query_run(&q, e);
 }

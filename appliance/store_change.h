@@ -1,5 +1,6 @@
 /*
- * appliance/store_change - what the files of changes share: store_change.c, store_reserve.c, store_held.c
+ * appliance/store_change - what the files of changes share: store_change.c, store_reserve.c, store_challenge.c,
+ * store_held.c
  *
  * Threads:  the writer's.
  */
@@ -16,7 +17,7 @@ MUST_CHECK int
 app_store_change_audit(struct app_store_writer *w, const struct app_store_request *r, enum app_audit_event event,
 		       struct bytes serial, const char *subject, struct err *e);
 
-/* Adds the first digits of the challenge's hash to the detail: a name for it that does not help to look for it. */
+/* store_challenge.c: adds the first digits of the challenge's hash to the detail: a name for it that does not help to look for it. */
 void app_store_change_put_challenge(struct app_store_writer *w, const struct app_store_request *r);
 
 /* Does the query with this one key find a row?  1 or 0.  Fails with ERR_STORE. */
@@ -26,8 +27,22 @@ app_store_change_exists(struct app_store_writer *w, enum app_store_stmt id, stru
 /* store_reserve.c: APP_STORE_RESERVE. */
 MUST_CHECK int app_store_change_reserve(struct app_store_writer *w, struct app_store_request *r, struct err *e);
 
+/* store_challenge.c: APP_STORE_CHALLENGE. */
+MUST_CHECK int app_store_change_create(struct app_store_writer *w, struct app_store_request *r, struct err *e);
+
+/* store_challenge.c: APP_STORE_CHALLENGE_REVOKE. */
+MUST_CHECK int
+app_store_change_revoke_challenge(struct app_store_writer *w, struct app_store_request *r, struct err *e);
+
 /*
- * store_reserve.c: may this transaction have the challenge of the request?  Fails with ERR_DENIED and r->verdict, or
+ * store_challenge.c: may this account approve a request, as far as its challenge goes?  Fails with ERR_DENIED,
+ * ERR_STORE.
+ */
+MUST_CHECK int app_store_change_may_approve(struct app_store_writer *w, const struct app_held *held,
+					    const char *account, struct err *e);
+
+/*
+ * store_challenge.c: may this transaction have the challenge of the request?  Fails with ERR_DENIED and r->verdict, or
  * ERR_STORE.
  */
 MUST_CHECK int app_store_change_check_challenge(struct app_store_writer *w, struct app_store_request *r,

@@ -71,6 +71,8 @@ insert(struct app_store_writer *w, const struct app_store_request *r, struct byt
 	app_store_query_blob(&q, held->spki);
 	app_store_query_blob(&q, held->san);
 	app_store_query_int(&q, held->requested_not_after);
+	app_store_query_int(&q, held->key_usage);
+	app_store_query_int(&q, held->approvals_needed > 1 ? held->approvals_needed : 1);
 	return app_store_query_run(&q, e);
 }
 
@@ -137,6 +139,9 @@ add_held(struct app_store_request *r, struct app_store_query *q, struct err *e)
 		.expires = app_store_query_get_int(q, 3),
 		.requested_not_after = app_store_query_get_int(q, 14),
 		.has_challenge = challenge.len == APP_HASH_SIZE,
+		.key_usage = (unsigned)app_store_query_get_int(q, 15),
+		.approvals_needed = (int)app_store_query_get_int(q, 16),
+		.approvals = (int)app_store_query_get_int(q, 17),
 	};
 	if (held->has_challenge)
 		memcpy(held->challenge_hash, challenge.data, APP_HASH_SIZE);
@@ -148,6 +153,7 @@ add_held(struct app_store_request *r, struct app_store_query *q, struct err *e)
 	snprintf(held->peer, sizeof(held->peer), "%s", app_store_query_get_text(q, 8));
 	snprintf(held->operator, sizeof(held->operator), "%s", app_store_query_get_text(q, 12));
 	snprintf(held->reason, sizeof(held->reason), "%s", app_store_query_get_text(q, 13));
+	snprintf(held->approvers, sizeof(held->approvers), "%s", app_store_query_get_text(q, 18));
 	if (app_held_copy(held, keep(app_store_query_get_blob(q, 9)), keep(app_store_query_get_blob(q, 10)),
 			  keep(app_store_query_get_blob(q, 11))) != 0)
 		return err_set(e, ERR_NOMEM, 0, "reading requests");
@@ -194,31 +200,96 @@ app_store_read_held_state(struct app_store_db *db, struct app_store_request *r, 
 	return state != APP_HELD_NONE ? 0 : err_set(e, ERR_UNKNOWN, 0, "no request of this transaction and key");
 }
 
-int
-app_store_change_decide(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+/* Is this a decision that can still be taken, by this account? */
+static int
+check_decision(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
 {
+	const struct app_held *held = &r->held[0];
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_APPROVAL_GET);
 	bool approves = r->op == APP_STORE_APPROVE;
-	struct app_store_query q;
-	char number[24];
-	int code = app_store_read_held(w->db, r, e);
+	int code;
 
+	/* A denial may still be followed by nothing, an approval by a denial: until it is issued it can be stopped. */
+	if (held->state == APP_HELD_DENIED || (approves && held->state == APP_HELD_APPROVED))
+		return err_set(e, ERR_STAGE, 0, "request %lld is %s already", (long long)r->number,
+			       app_held_state_name(held->state));
+	if (!approves)
+		return 0;
+	if (held->approvals_needed > 1 && r->account[0] == '\0')
+		return err_set(e, ERR_DENIED, 0,
+			       "this request needs %d named operators: chancery --operator NAME request approve %lld",
+			       held->approvals_needed, (long long)r->number);
+	app_store_query_int(&q, r->number);
+	app_store_query_text(&q, r->account);
+	code = app_store_query_step(&q, e);
 	if (code < 0)
 		return code;
-	/* A denial may still be followed by nothing, an approval by a denial: until it is issued it can be stopped. */
-	if (r->held[0].state == APP_HELD_DENIED || (approves && r->held[0].state == APP_HELD_APPROVED))
-		return err_set(e, ERR_STAGE, 0, "request %lld is %s already", (long long)r->number,
-			       app_held_state_name(r->held[0].state));
+	if (code == 1)
+		return err_set(e, ERR_EXISTS, 0, "already approved by %s; %d more %s needed", r->account,
+			       held->approvals_needed - held->approvals,
+			       held->approvals_needed - held->approvals == 1 ? "is" : "are");
+	return app_store_change_may_approve(w, held, r->account, e);
+}
+
+/* Notes who approves.  Of what one is enough for, root need not say a name. */
+static int
+add_approval(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	struct app_held *held = &r->held[0];
+	struct app_store_query q;
+	size_t len = strlen(held->approvers);
+
+	held->approvals++;
+	if (r->account[0] == '\0')
+		return 0;
+	snprintf(held->approvers + len, sizeof(held->approvers) - len, "%s%s", len > 0 ? ", " : "", r->account);
+	q = app_store_query(w->db, APP_STMT_APPROVAL_ADD);
+	app_store_query_int(&q, r->number);
+	app_store_query_text(&q, r->account);
+	app_store_query_int(&q, app_store_change_now(r));
+	return app_store_query_run(&q, e);
+}
+
+/* Writes the new state, if this is the decision and not one of several approvals. */
+static int
+set_state(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	struct app_held *held = &r->held[0];
+	bool approves = r->op == APP_STORE_APPROVE;
+	struct app_store_query q;
+
+	if (approves && held->approvals < held->approvals_needed)
+		return 0;
+	held->state = approves ? APP_HELD_APPROVED : APP_HELD_DENIED;
 	q = app_store_query(w->db, approves ? APP_STMT_HELD_APPROVE : APP_STMT_HELD_DENY);
 	app_store_query_int(&q, r->number);
 	app_store_query_text(&q, r->actor);
 	if (!approves)
 		app_store_query_text(&q, r->text);
-	code = app_store_query_run(&q, e);
+	return app_store_query_run(&q, e);
+}
+
+int
+app_store_change_decide(struct app_store_writer *w, struct app_store_request *r, struct err *e)
+{
+	bool approves = r->op == APP_STORE_APPROVE;
+	char text[48];
+	int code = app_store_read_held(w->db, r, e);
+
+	if (code == 0)
+		code = check_decision(w, r, e);
+	if (code == 0 && approves)
+		code = add_approval(w, r, e);
+	if (code == 0)
+		code = set_state(w, r, e);
 	if (code < 0)
 		return code;
-	snprintf(number, sizeof(number), "%lld", (long long)r->number);
-	app_audit_put_text(&w->detail, "request", number);
+	snprintf(text, sizeof(text), "%lld", (long long)r->number);
+	app_audit_put_text(&w->detail, "request", text);
 	app_audit_put_text(&w->detail, "transaction", r->held[0].transaction_id);
+	snprintf(text, sizeof(text), "%d of %d", r->held[0].approvals, r->held[0].approvals_needed);
+	if (approves && r->held[0].approvals_needed > 1)
+		app_audit_put_text(&w->detail, "approvals", text);
 	if (!approves)
 		app_audit_put_text(&w->detail, "why", r->text);
 	return app_store_change_audit(w, r, approves ? APP_AUDIT_REQUEST_APPROVED : APP_AUDIT_REQUEST_DENIED,

@@ -1,6 +1,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "appliance/binding.h"
 #include "appliance/held.h"
 #include "appliance/store.h"
 
@@ -62,6 +63,11 @@ app_store_request_fini(struct app_store_request *request)
 	free(request->held);
 	request->held = NULL;
 	request->held_count = 0;
+	for (size_t i = 0; i < request->challenge_count; i++)
+		app_binding_fini(&request->challenges[i].bound);
+	free(request->challenges);
+	request->challenges = NULL;
+	request->challenge_count = 0;
 	buf_fini(&request->out);
 	if (request->op == APP_STORE_CRL_GET) {
 		free((void *)(uintptr_t)request->der.data);

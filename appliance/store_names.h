@@ -1,5 +1,6 @@
 /*
- * appliance/store_names - what a certificate is for, why it was revoked, and the words for both
+ * appliance/store_names - what the store says: what a certificate is for, why it was revoked, the words for both; a
+ * certificate as it is kept; what became of a challenge
  *
  * Threads:  any.
  */
@@ -7,6 +8,8 @@
 #define APPLIANCE_STORE_NAMES_H
 
 #include <stdint.h>
+
+#include "board/base/buf.h"
 
 enum { APP_SERIAL_SIZE = 16 };
 
@@ -40,6 +43,47 @@ struct app_revoked {
 	int64_t revoked;
 	int reason;
 	int64_t invalidity; /* 0: not said */
+};
+
+/* Why a challenge was not accepted; for log and audit, never for the wire. */
+enum app_challenge_verdict {
+	APP_CHALLENGE_OK,
+	APP_CHALLENGE_MISSING,
+	APP_CHALLENGE_NOT_KNOWN,
+	APP_CHALLENGE_EXPIRED,
+	APP_CHALLENGE_USED,
+	APP_CHALLENGE_RESERVED, /* another request holds it right now */
+	APP_CHALLENGE_REVOKED,
+	APP_CHALLENGE_BOUND_TEMPLATE, /* made for another template, and so on (appliance/binding.h); still good */
+	APP_CHALLENGE_BOUND_SUBJECT,
+	APP_CHALLENGE_BOUND_SAN,
+	APP_CHALLENGE_BOUND_KEY,
+	APP_CHALLENGE_BOUND_KEY_USAGE,
+};
+
+/* A certificate as the store knows it.  Times are seconds since 1970. */
+struct app_record {
+	uint8_t serial[APP_SERIAL_SIZE];
+	enum app_usage usage;
+	int64_t not_before;
+	int64_t not_after;
+	int64_t issued;
+	int64_t revoked;    /* 0: not revoked */
+	int reason;         /* enum app_reason */
+	int64_t invalidity; /* since when the key was not to be trusted, as the operator says; 0: not said */
+	char subject[256];
+	char template_name[40];
+	char peer[64];
+	struct bytes der;
+};
+
+struct app_store_counts {
+	int64_t issued; /* device certificates, ever */
+	int64_t valid;
+	int64_t revoked;
+	int64_t challenges_open;
+	int64_t intents_open;
+	int64_t audit_records;
 };
 
 /* "device", "ra-sign", … and back; -1 for other words. */

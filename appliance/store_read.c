@@ -279,6 +279,8 @@ app_store_read_run(struct app_store_db *db, struct app_store_request *r, const s
 		return transaction(db, r, e);
 	case APP_STORE_HELD:
 		return app_store_read_held(db, r, e);
+	case APP_STORE_CHALLENGES:
+		return app_store_read_challenges(db, r, e);
 	case APP_STORE_SHOW:
 		return show(db, r, e);
 	case APP_STORE_LIST:

@@ -33,6 +33,9 @@ MUST_CHECK int app_store_read_held(struct app_store_db *db, struct app_store_req
 /* store_held.c: the state of the request of this transaction, into the request.  ERR_UNKNOWN, ERR_STORE. */
 MUST_CHECK int app_store_read_held_state(struct app_store_db *db, struct app_store_request *r, struct err *e);
 
+/* store_challenge.c: APP_STORE_CHALLENGES. */
+MUST_CHECK int app_store_read_challenges(struct app_store_db *db, struct app_store_request *r, struct err *e);
+
 /* store_audit.c: APP_STORE_AUDIT and APP_STORE_AUDIT_CHECK. */
 MUST_CHECK int app_store_audit_page(struct app_store_db *db, struct app_store_request *r, struct err *e);
 MUST_CHECK int

@@ -11,56 +11,6 @@
 /* The end of time (RFC 5280 4.1.2.5): what a crash left may have been signed for any time. */
 static const int64_t NO_END = 253402300799;
 
-/* 1: a request that waits has it; *ret_own tells that it is the one of this transaction. */
-static int
-is_held(struct app_store_writer *w, struct bytes challenge, struct bytes transaction, bool *ret_own, struct err *e)
-{
-	AUTO_QUERY q = app_store_query(w->db, APP_STMT_HELD_OF_CHALLENGE);
-	int code;
-
-	app_store_query_blob(&q, challenge);
-	code = app_store_query_step(&q, e);
-	if (code == 1)
-		*ret_own = transaction.len > 0 && bytes_equal(app_store_query_get_blob(&q, 0), transaction);
-	return code;
-}
-
-int
-app_store_change_check_challenge(struct app_store_writer *w, struct app_store_request *r, struct bytes transaction,
-				 struct err *e)
-{
-	bool own = false;
-	int held;
-	AUTO_QUERY q = app_store_query(w->db, APP_STMT_CHALLENGE_GET);
-	struct bytes hash = {r->challenge_hash, sizeof(r->challenge_hash)};
-	int code;
-
-	held = is_held(w, hash, transaction, &own, e);
-	if (held < 0)
-		return held;
-	app_store_query_blob(&q, hash);
-	code = app_store_query_step(&q, e);
-	if (code < 0)
-		return code;
-	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 0), hash))
-		r->verdict = APP_CHALLENGE_NOT_KNOWN;
-	else if (app_store_query_get_int(&q, 2) != 0)
-		r->verdict = APP_CHALLENGE_USED;
-	else if (held == 1 && !own)
-		r->verdict = APP_CHALLENGE_RESERVED;
-	else if (!own && app_store_query_get_int(&q, 1) <= app_store_change_now(r)) /* it was good when it was held */
-		r->verdict = APP_CHALLENGE_EXPIRED;
-	else
-		r->verdict = APP_CHALLENGE_OK;
-	if (r->verdict != APP_CHALLENGE_OK)
-		return err_set(e, ERR_DENIED, 0, "the challenge is not good");
-	code = app_store_change_exists(w, APP_STMT_INTENT_OF_CHALLENGE, hash, e);
-	if (code != 1)
-		return code;
-	r->verdict = APP_CHALLENGE_RESERVED;
-	return err_set(e, ERR_DENIED, 0, "another request holds the challenge");
-}
-
 int
 app_store_change_check_transaction(struct app_store_writer *w, struct app_store_request *r, struct bytes hash,
 				   struct err *e)

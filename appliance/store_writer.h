@@ -57,10 +57,10 @@ void app_store_writer_run(struct app_store_writer *w, struct app_store_request *
  */
 MUST_CHECK int app_store_change_run(struct app_store_writer *w, struct app_store_request *r, struct err *e);
 
-/* store_change.c: deletes some challenges that expired more than a day before now.  Fails with ERR_STORE. */
+/* store_challenge.c: deletes some challenges that expired more than a day before now.  Fails with ERR_STORE. */
 MUST_CHECK int app_store_change_purge(struct app_store_writer *w, int64_t now, struct err *e);
 
-/* store_change.c: marks a challenge used for serial; it is not open any more.  Fails with ERR_STORE. */
+/* store_challenge.c: marks a challenge used for serial; it is not open any more.  Fails with ERR_STORE. */
 MUST_CHECK int
 app_store_change_spend(struct app_store_writer *w, struct bytes hash, struct bytes serial, int64_t now, struct err *e);
 

@@ -83,6 +83,9 @@
 #define OID_KP_SERVER_AUTH          OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x01")
 #define OID_KP_CLIENT_AUTH          OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x02")
 
+/* Microsoft's user principal name, an otherName */
+#define OID_USER_PRINCIPAL_NAME OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03")
+
 /* RDN types */
 #define OID_COMMON_NAME         OID_BYTES("\x55\x04\x03")
 #define OID_SERIAL_NUMBER       OID_BYTES("\x55\x04\x05")
