@@ -30,13 +30,13 @@ sbin    := $(DESTDIR)$(prefix)/sbin
 libexec := $(DESTDIR)$(prefix)/libexec/chancery
 man     := $(DESTDIR)$(prefix)/share/man
 install: programs
-	install -D -t $(sbin) $(O)/bin/chanceryd $(O)/bin/chancery $(O)/bin/chancery-hsmspeed
+	install -D -t $(sbin) $(O)/bin/chanceryd $(O)/bin/chancery $(O)/bin/chancery-hsmspeed $(O)/bin/chancery-load
 	install -D -t $(libexec) $(addprefix $(O)/bin/chancery-,front authority signer provision)
 	install -D -m 644 -t $(DESTDIR)$(prefix)/lib/systemd/system board/chancery.service
 	install -D -m 644 board/sysusers.conf $(DESTDIR)$(prefix)/lib/sysusers.d/chancery.conf
 	install -D -m 644 -t $(DESTDIR)/etc/chancery appliance/ceremony.conf.sample
 	$(O)/bin/chanceryd --print-config --config /dev/null > $(DESTDIR)/etc/chancery/chancery.conf.sample
-	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chancery-hsmspeed.8
+	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chancery-hsmspeed.8 appliance/man/chancery-load.8
 	sed -e "/@EVENTS@/{r /dev/stdin" -e "d}" appliance/man/chanceryd.8 > $(man)/man8/chanceryd.8 \
 		< <(LC_ALL=C sort board/base/log.def | awk -f appliance/man/events.awk)
 	install -d $(man)/man5

@@ -5,12 +5,12 @@ begin install
 
 check "make install" make -s O="$O" DESTDIR="$dir/root" install
 cd "$dir/root" || exit 1
-for file in usr/sbin/chanceryd usr/sbin/chancery usr/sbin/chancery-hsmspeed usr/libexec/chancery/chancery-front \
+for file in usr/sbin/chanceryd usr/sbin/chancery usr/sbin/chancery-hsmspeed usr/sbin/chancery-load usr/libexec/chancery/chancery-front \
 	usr/libexec/chancery/chancery-authority usr/libexec/chancery/chancery-signer \
 	usr/libexec/chancery/chancery-provision; do
 	same "$file can be run by all, and changed by root" "755 0" "$(stat -c '%a %u' $file)"
 done
-for file in usr/share/man/man8/chancery.8 usr/share/man/man8/chanceryd.8 usr/share/man/man8/chancery-hsmspeed.8 \
+for file in usr/share/man/man8/chancery.8 usr/share/man/man8/chanceryd.8 usr/share/man/man8/chancery-hsmspeed.8 usr/share/man/man8/chancery-load.8 \
 	usr/share/man/man5/chancery.conf.5 usr/lib/systemd/system/chancery.service usr/lib/sysusers.d/chancery.conf \
 	etc/chancery/chancery.conf.sample etc/chancery/ceremony.conf.sample; do
 	same "$file" "644 0" "$(stat -c '%a %u' $file)"
