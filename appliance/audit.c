@@ -29,6 +29,11 @@ static const char *const event_names[] = {
 	[APP_AUDIT_REQUEST_HELD] = "request-held",
 	[APP_AUDIT_REQUEST_APPROVED] = "request-approved",
 	[APP_AUDIT_REQUEST_DENIED] = "request-denied",
+	[APP_AUDIT_ACCOUNT_ADDED] = "account-added",
+	[APP_AUDIT_ACCOUNT_REMOVED] = "account-removed",
+	[APP_AUDIT_ACCOUNT_PASSWORD] = "account-password",
+	[APP_AUDIT_ACCOUNT_CHANGED] = "account-changed",
+	[APP_AUDIT_ACCOUNT_LOCKED] = "account-locked",
 	[APP_AUDIT_RELEASE] = "release",
 	[APP_AUDIT_CHALLENGE_REVOKED] = "challenge-revoked",
 };

@@ -19,7 +19,7 @@
 #include "board/base/thread.h"
 
 /* BATCH: changes per commit.  ANSWERS: done functions per loop callback, so that other work gets its turn. */
-enum { BATCH_MAX = 256, ANSWERS_MAX = 32, SCANNER_CACHE_KIB = 4096 };
+enum { BATCH_MAX = 256, ANSWERS_MAX = 32, SCANNER_CACHE_KIB = 4096, LOGIN_CACHE_KIB = 256 };
 
 /*
  * When changes come in company, the next ones are on their way: after a commit of GATHER_FROM or more the writer waits
@@ -27,8 +27,11 @@ enum { BATCH_MAX = 256, ANSWERS_MAX = 32, SCANNER_CACHE_KIB = 4096 };
  */
 enum { GATHER_FROM = 3, GATHER_NS = 2 * 1000 * 1000 };
 
-/* WRITER: all changes.  READER: look-ups by an index.  SCANNER: those that may read the whole store. */
-enum { WRITER, READER, SCANNER, WORKERS };
+/*
+ * WRITER: all changes.  READER: look-ups by an index.  SCANNER: those that may read the whole store.  LOGIN: hashing of
+ * passwords, for which neither devices nor commits shall wait, and which shall not wait for a search.
+ */
+enum { WRITER, READER, SCANNER, LOGIN, WORKERS };
 
 /* A thread, its connection, and the requests that wait for it. */
 struct worker {
@@ -179,9 +182,10 @@ worker_of(enum app_store_op op)
 {
 	if (op < APP_STORE_TRANSACTION)
 		return WRITER;
-	if (op == APP_STORE_TRANSACTION || op == APP_STORE_SHOW || op == APP_STORE_CURRENT || op == APP_STORE_CRL_GET)
+	if (op == APP_STORE_TRANSACTION || op == APP_STORE_SHOW || op == APP_STORE_CURRENT || op == APP_STORE_CRL_GET ||
+	    op == APP_STORE_ACCOUNT_OF)
 		return READER;
-	return SCANNER;
+	return op == APP_STORE_ACCOUNT_LOGIN || op == APP_STORE_ACCOUNT_HASH ? LOGIN : SCANNER;
 }
 
 /* Runs done functions; true when there may be more. */
@@ -280,6 +284,8 @@ open_files(struct app_store *store, const char *path, int64_t cache_kib, app_sto
 		code = app_store_db_open(path, cache_kib, &w[READER].db, e);
 	if (code == 0)
 		code = app_store_db_open(path, SCANNER_CACHE_KIB, &w[SCANNER].db, e);
+	if (code == 0)
+		code = app_store_db_open(path, LOGIN_CACHE_KIB, &w[LOGIN].db, e);
 	return code;
 }
 
@@ -298,6 +304,8 @@ start_all(struct app_store *store, struct loop *loop, struct err *e)
 		code = start(store, READER, "store-reader");
 	if (code == 0)
 		code = start(store, SCANNER, "store-scanner");
+	if (code == 0)
+		code = start(store, LOGIN, "store-login");
 	return code < 0 ? err_set(e, code, 0, "starting the store's threads") : 0;
 }
 

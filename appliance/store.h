@@ -5,8 +5,8 @@
  * go to the writer thread: it runs all that wait in one transaction, commits once (group commit, WAL,
  * synchronous=FULL), and only then are they answered; one that fails leaves nothing.  Look-ups by an index go to the
  * reader thread, those that may read all of the store (LIST, REVOKED, COUNTS, AUDIT, AUDIT_CHECK) to the scanner
- * thread; each thread has its own connection.  The audit record of a change is written in the same transaction
- * (appliance/audit.h).
+ * thread, passwords to the log-in thread; each has its own connection.  The audit record of a change is written in the
+ * same transaction (appliance/audit.h).
  *
  * A certificate's life: app_store_reserve() writes the intent before anything is signed, then app_store_issue() or
  * app_store_abandon() ends it.  An intent that a crash left behind is found by app_store_open().
@@ -17,6 +17,7 @@
 #ifndef APPLIANCE_STORE_H
 #define APPLIANCE_STORE_H
 
+#include "appliance/operator.h"
 #include "appliance/store_names.h"
 #include "board/base/buf.h"
 #include "board/base/err.h"
@@ -71,7 +72,8 @@ enum app_store_op {
 	 * ERR_DENIED when it may not
 	 */
 	APP_STORE_APPROVE,
-	APP_STORE_DENY, /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
+	APP_STORE_DENY,            /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
+	APP_STORE_ACCOUNT_CHANGES, /* appliance/operator.h */
 
 	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
 	APP_STORE_TRANSACTION,
@@ -82,14 +84,13 @@ enum app_store_op {
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
 	APP_STORE_CRL_GET, /* → the last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
-	/*
-	 * In the SCANNER's thread, calls each() for every revoked certificate with not_after > now - grace → changes.
-	 */
+	/* In the SCANNER's thread, calls each() for every revoked certificate with not_after > now - grace → changes. */
 	APP_STORE_REVOKED,
 	APP_STORE_CHANGED,     /* the same for what was revoked or released after changes; released is revoked 0 */
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
 	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
+	APP_STORE_ACCOUNT_LOOKUPS,
 };
 
 typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
@@ -131,6 +132,7 @@ struct app_store_request {
 	int64_t changes; /* the last change of a certificate's state that a CRL knows */
 	int64_t last;    /* out: the highest CRL number that was given */
 	int64_t number, limit, offset, max_open;
+	struct app_operator_request operators;
 	app_store_each_fn each;
 	void *each_arg;
 	struct bytes der; /* in: borrowed until done; out (CRL_GET): owned by the request */

@@ -335,6 +335,12 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 		return app_store_change_create(w, r, e);
 	case APP_STORE_CHALLENGE_REVOKE:
 		return app_store_change_revoke_challenge(w, r, e);
+	case APP_STORE_ACCOUNT_ADD:
+	case APP_STORE_ACCOUNT_REMOVE:
+	case APP_STORE_ACCOUNT_PASSWORD:
+	case APP_STORE_ACCOUNT_CHANGE:
+	case APP_STORE_ACCOUNT_FAILED:
+		return app_store_change_account(w, r, e);
 	case APP_STORE_REVOKE:
 		return revoke(w, r, e);
 	case APP_STORE_RELEASE:

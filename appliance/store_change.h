@@ -1,6 +1,6 @@
 /*
  * appliance/store_change - what the files of changes share: store_change.c, store_reserve.c, store_challenge.c,
- * store_held.c
+ * store_held.c, store_account.c
  *
  * Threads:  the writer's.
  */
@@ -60,5 +60,8 @@ MUST_CHECK int app_store_change_decide(struct app_store_writer *w, struct app_st
 
 /* store_held.c: the transaction has its certificate, so its request is done with.  Fails with ERR_STORE. */
 MUST_CHECK int app_store_change_unhold(struct app_store_writer *w, struct bytes transaction, struct err *e);
+
+/* store_account.c: the changes APP_STORE_ACCOUNT_*. */
+MUST_CHECK int app_store_change_account(struct app_store_writer *w, struct app_store_request *r, struct err *e);
 
 #endif

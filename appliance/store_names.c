@@ -68,6 +68,9 @@ app_store_request_fini(struct app_store_request *request)
 	free(request->challenges);
 	request->challenges = NULL;
 	request->challenge_count = 0;
+	free(request->operators.list);
+	request->operators.list = NULL;
+	request->operators.count = 0;
 	buf_fini(&request->out);
 	if (request->op == APP_STORE_CRL_GET) {
 		free((void *)(uintptr_t)request->der.data);

@@ -277,6 +277,11 @@ app_store_read_run(struct app_store_db *db, struct app_store_request *r, const s
 	switch (r->op) {
 	case APP_STORE_TRANSACTION:
 		return transaction(db, r, e);
+	case APP_STORE_ACCOUNT_LOGIN:
+	case APP_STORE_ACCOUNT_HASH:
+	case APP_STORE_ACCOUNT_OF:
+	case APP_STORE_ACCOUNT_ALL:
+		return app_store_read_account(db, r, e);
 	case APP_STORE_HELD:
 		return app_store_read_held(db, r, e);
 	case APP_STORE_CHALLENGES:

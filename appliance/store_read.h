@@ -1,7 +1,7 @@
 /*
  * appliance/store_read - the look-ups
  *
- * Threads:  the reader's and the scanner's, each with its own connection; BY_TRANSACTION also by the writer.
+ * Threads:  the reader's, the scanner's and the log-in thread's, each with its own connection; BY_TRANSACTION also by the writer.
  * Owner:    answers belong to the request (app_store_request_fini()).
  */
 #ifndef APPLIANCE_STORE_READ_H
@@ -35,6 +35,9 @@ MUST_CHECK int app_store_read_held_state(struct app_store_db *db, struct app_sto
 
 /* store_challenge.c: APP_STORE_CHALLENGES. */
 MUST_CHECK int app_store_read_challenges(struct app_store_db *db, struct app_store_request *r, struct err *e);
+
+/* store_account.c: the look-ups APP_STORE_ACCOUNT_*. */
+MUST_CHECK int app_store_read_account(struct app_store_db *db, struct app_store_request *r, struct err *e);
 
 /* store_audit.c: APP_STORE_AUDIT and APP_STORE_AUDIT_CHECK. */
 MUST_CHECK int app_store_audit_page(struct app_store_db *db, struct app_store_request *r, struct err *e);
