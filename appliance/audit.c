@@ -35,6 +35,10 @@ static const char *const event_names[] = {
 	[APP_AUDIT_ACCOUNT_CHANGED] = "account-changed",
 	[APP_AUDIT_ACCOUNT_LOCKED] = "account-locked",
 	[APP_AUDIT_RELEASE] = "release",
+	[APP_AUDIT_CA_PREPARED] = "ca-prepared",
+	[APP_AUDIT_ROLLOVER_PLANNED] = "ca-rollover-planned",
+	[APP_AUDIT_ROLLOVER_CANCELLED] = "ca-rollover-cancelled",
+	[APP_AUDIT_ROLLOVER] = "ca-rollover",
 	[APP_AUDIT_CHALLENGE_REVOKED] = "challenge-revoked",
 };
 

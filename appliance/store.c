@@ -50,7 +50,8 @@ struct worker {
 
 struct app_store {
 	int queue;
-	bool closing; /* the loop's alone */
+	struct app_issuers issuers; /* at the open */
+	bool closing;               /* the loop's alone */
 	int lock_fd;
 	int event_fd; /* wakes the loop when done is not empty; a loop_post() could be refused */
 	struct loop_fd *watch;
@@ -281,6 +282,8 @@ open_files(struct app_store *store, const char *path, int64_t cache_kib, app_sto
 	if (code == 0)
 		code = app_store_writer_recover(w[WRITER].writer, intent, arg, e);
 	if (code == 0)
+		code = app_store_read_issuers(w[WRITER].writer->db, &store->issuers, e);
+	if (code == 0)
 		code = app_store_db_open(path, cache_kib, &w[READER].db, e);
 	if (code == 0)
 		code = app_store_db_open(path, SCANNER_CACHE_KIB, &w[SCANNER].db, e);
@@ -350,6 +353,12 @@ app_store_open(struct loop *loop, const char *path, int cache_mib, int queue, ap
 	log_event(STORE_OPENED, log_text(path), (long long)store->tail.seq);
 	*ret_store = TAKE(store);
 	return 0;
+}
+
+const struct app_issuers *
+app_store_issuers(const struct app_store *store)
+{
+	return &store->issuers;
 }
 
 /* Stops a thread after the batch that it works on; what waits is answered ERR_CLOSED. */

@@ -42,7 +42,7 @@ enum { APP_HASH_SIZE = 32, APP_TRANSACTION_MAX = 256 };
  * else until then.
  */
 enum app_store_op {
-	/* in: serial usage tbs_hash transaction_id key_hash challenge_hash claim subject template_name peer now,
+	/* in: serial usage issuer tbs_hash transaction_id key_hash challenge_hash claim subject template_name peer now,
 	 * not_after, expires (the end that the request asked for, for the audit trail; 0: none), renews old_serial
 	 * old_hash */
 	APP_STORE_RESERVE,
@@ -56,9 +56,19 @@ enum app_store_op {
 	/* in: serial reason invalidity now actor; ERR_UNKNOWN, ERR_EXISTS when revoked already; a hold may end so */
 	APP_STORE_REVOKE,
 	APP_STORE_RELEASE, /* in: serial now actor: ends a hold; ERR_UNKNOWN, ERR_STAGE when it is not on hold */
-	/* in: number (from 1) der this_update next_update, base, changes; ERR_EXISTS unless above the last */
+	/* in: issuer number (from 1) der this_update next_update base changes; ERR_EXISTS unless above its last */
 	APP_STORE_CRL_PUT,
-	APP_STORE_CA_PUT, /* in: serial der usage not_before not_after subject: made elsewhere; idempotent */
+	/* in: serial der usage issuer not_before not_after subject: made elsewhere; idempotent */
+	APP_STORE_CA_PUT,
+	/*
+	 * A generation of the CA.  in: issuer now actor subject, ROLLOVER_AT expires (0: no date) → issuers.  PREPARE
+	 * makes a generation that is not known yet the next one, and does nothing for others; the rest is about the
+	 * next one: a date, giving it up, and making it the current one.  ERR_STAGE when that is another.
+	 */
+	APP_STORE_ISSUER_PREPARE,
+	APP_STORE_ROLLOVER_AT,
+	APP_STORE_ROLLOVER_CANCEL,
+	APP_STORE_ROLLOVER,
 
 	/*
 	 * in: hold transaction_id key_hash challenge_hash claim subject peer now expires max_open → number, of an
@@ -83,10 +93,15 @@ enum app_store_op {
 	APP_STORE_SHOW,    /* in: serial → record; ERR_UNKNOWN */
 	APP_STORE_LIST,    /* in: limit offset, text (part of subject or ""), usage or -1 → records, newest first */
 	APP_STORE_CURRENT, /* in: usage but DEVICE, now → records, not revoked, valid; latest not_after first */
-	APP_STORE_CRL_GET, /* → the last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
-	/* In the SCANNER's thread, calls each() for every revoked certificate with not_after > now - grace → changes. */
+	/* in: issuer → its last full one: der number this_update next_update changes; last; ERR_UNKNOWN */
+	APP_STORE_CRL_GET,
+	/*
+	 * In the SCANNER's thread, calls each() for every revoked certificate of issuer with not_after > now - grace
+	 * → changes.
+	 */
 	APP_STORE_REVOKED,
 	APP_STORE_CHANGED,     /* the same for what was revoked or released after changes; released is revoked 0 */
+	APP_STORE_ISSUER_END,  /* in: issuer → not_after: the latest of what it issued; 0: nothing */
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
 	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
@@ -125,6 +140,7 @@ struct app_store_request {
 	char account[64]; /* the same as an account's name; APPROVE: empty for root without a name */
 	char text[256];
 	int usage;
+	unsigned issuer; /* generation of the CA, less than CA_GENERATIONS */
 	int reason;
 	int64_t now, not_before, not_after, expires, this_update, next_update, grace; /* now 0: the clock's */
 	int64_t invalidity;
@@ -149,6 +165,7 @@ struct app_store_request {
 	struct app_open_challenge *challenges; /* owned by the request */
 	size_t challenge_count;
 	struct app_store_counts counts;
+	struct app_issuers issuers;
 	struct buf out; /* AUDIT */
 
 	/* the store's own */
@@ -167,6 +184,9 @@ typedef void (*app_store_intent_fn)(const uint8_t serial[APP_SERIAL_SIZE], const
  */
 MUST_CHECK int app_store_open(struct loop *loop, const char *path, int cache_mib, int queue, app_store_intent_fn intent,
 			      void *arg, struct app_store **ret_store, struct err *e);
+
+/* The CA's generations as they were when the store was opened. */
+const struct app_issuers *app_store_issuers(const struct app_store *store);
 
 /* Answers what waits (ERR_CLOSED: what has not begun), ends the threads, closes.  Never from a done function. */
 void app_store_close(struct app_store *store);

@@ -76,6 +76,7 @@ app_store_change_insert(struct app_store_writer *w, const struct app_store_row *
 	app_store_query_text(&q, row->template_name);
 	app_store_query_text(&q, row->peer);
 	app_store_query_blob(&q, row->der);
+	app_store_query_int(&q, row->issuer);
 	code = app_store_query_run(&q, e);
 	return code < 0 || row->revoked == 0 ? code : note_change(w, row->serial, e);
 }
@@ -113,6 +114,7 @@ issue(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	row.subject = app_store_query_get_text(&q, 3);
 	row.template_name = app_store_query_get_text(&q, 4);
 	row.peer = app_store_query_get_text(&q, 5);
+	row.issuer = app_store_query_get_int(&q, 6);
 	code = app_store_change_insert(w, &row, e);
 	if (code == 0 && challenge.len > 0)
 		code = app_store_change_spend(w, challenge, row.serial, row.issued, e);
@@ -226,11 +228,13 @@ trim_crls(struct app_store_writer *w, const struct app_store_request *r, struct 
 
 	app_store_query_int(&q, r->number);
 	app_store_query_int(&q, r->base != 0);
+	app_store_query_int(&q, r->issuer);
 	code = app_store_query_run(&q, e);
 	if (code < 0 || r->base != 0)
 		return code;
 	q = app_store_query(w->db, APP_STMT_CHANGES_TRIM);
 	app_store_query_int(&q, r->changes);
+	app_store_query_int(&q, app_store_change_now(r));
 	return app_store_query_run(&q, e);
 }
 
@@ -245,6 +249,7 @@ put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 
 	if (r->der.len == 0 || r->number <= 0)
 		return err_set(e, ERR_FORMAT, 0, "a CRL without content or number");
+	app_store_query_int(&last, r->issuer);
 	code = app_store_query_step(&last, e);
 	if (code < 0)
 		return code;
@@ -259,11 +264,15 @@ put_crl(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	app_store_query_int(&q, r->base);
 	app_store_query_int(&q, r->changes);
 	app_store_query_blob(&q, r->der);
+	app_store_query_int(&q, r->issuer);
 	code = app_store_query_run(&q, e);
 	if (code == 0)
 		code = trim_crls(w, r, e);
 	if (code < 0)
 		return code;
+	snprintf(number, sizeof(number), "%u", r->issuer + 1);
+	if (r->issuer != 0)
+		app_audit_put_text(&w->detail, "generation", number);
 	snprintf(number, sizeof(number), "%lld", (long long)r->number);
 	app_audit_put_text(&w->detail, "number", number);
 	snprintf(number, sizeof(number), "%lld", (long long)r->base);
@@ -290,7 +299,8 @@ has_certificate(struct app_store_writer *w, const struct app_store_request *r, s
 static int
 put_ca(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
-	struct app_store_row row = {.serial = request_serial(r), .der = r->der, .reason = APP_REASON_NONE};
+	struct app_store_row row = {
+		.serial = request_serial(r), .issuer = r->issuer, .der = r->der, .reason = APP_REASON_NONE};
 	int code;
 
 	if (r->usage < 0 || r->usage >= APP_USAGE_COUNT || r->der.len == 0)
@@ -349,6 +359,11 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 		return put_crl(w, r, e);
 	case APP_STORE_CA_PUT:
 		return put_ca(w, r, e);
+	case APP_STORE_ISSUER_PREPARE:
+	case APP_STORE_ROLLOVER_AT:
+	case APP_STORE_ROLLOVER_CANCEL:
+	case APP_STORE_ROLLOVER:
+		return app_store_change_issuer(w, r, e);
 	default:
 		return err_set(e, ERR_INTERNAL, 0, "not a change");
 	}

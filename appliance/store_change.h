@@ -61,6 +61,9 @@ MUST_CHECK int app_store_change_decide(struct app_store_writer *w, struct app_st
 /* store_held.c: the transaction has its certificate, so its request is done with.  Fails with ERR_STORE. */
 MUST_CHECK int app_store_change_unhold(struct app_store_writer *w, struct bytes transaction, struct err *e);
 
+/* store_issuer.c: the changes of a generation, as r->op says. */
+MUST_CHECK int app_store_change_issuer(struct app_store_writer *w, struct app_store_request *r, struct err *e);
+
 /* store_account.c: the changes APP_STORE_ACCOUNT_*. */
 MUST_CHECK int app_store_change_account(struct app_store_writer *w, struct app_store_request *r, struct err *e);
 

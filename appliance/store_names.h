@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "board/base/buf.h"
+#include "board/msg.h"
 
 enum { APP_SERIAL_SIZE = 16 };
 
@@ -45,6 +46,32 @@ struct app_revoked {
 	int64_t invalidity; /* 0: not said */
 };
 
+/*
+ * What a generation of the CA is (board/msg.h counts them).  There is one current one, and at most one next one; all
+ * that were current before are previous.
+ */
+enum app_issuer_state {
+	APP_ISSUER_NONE,
+	APP_ISSUER_NEXT, /* prepared */
+	APP_ISSUER_CURRENT,
+	APP_ISSUER_PREVIOUS,
+	APP_ISSUER_CANCELLED, /* prepared, and given up */
+};
+
+struct app_issuers {
+	struct {
+		enum app_issuer_state state;
+		int64_t since;
+		int64_t rollover_at; /* of the next one: when it becomes the current one; 0: when somebody says so */
+	} of[CA_GENERATIONS];
+};
+
+/* "next", … */
+const char *app_issuer_state_name(enum app_issuer_state state);
+
+/* The first generation in this state; CA_GENERATIONS when there is none. */
+unsigned app_issuers_find(const struct app_issuers *issuers, enum app_issuer_state state);
+
 /* Why a challenge was not accepted; for log and audit, never for the wire. */
 enum app_challenge_verdict {
 	APP_CHALLENGE_OK,
@@ -65,6 +92,7 @@ enum app_challenge_verdict {
 struct app_record {
 	uint8_t serial[APP_SERIAL_SIZE];
 	enum app_usage usage;
+	unsigned issuer; /* generation of the CA that signed it */
 	int64_t not_before;
 	int64_t not_after;
 	int64_t issued;

@@ -58,6 +58,9 @@ add_record(struct app_store_request *r, struct app_store_query *q, struct err *e
 	if (der.len > 0 && record->der.data == NULL)
 		return err_set(e, ERR_NOMEM, 0, "reading certificates");
 	record->invalidity = app_store_query_get_int(q, 11);
+	record->issuer = (unsigned)app_store_query_get_int(q, 12);
+	if (record->issuer >= CA_GENERATIONS)
+		return err_set(e, ERR_STORE, 0, "a certificate in the store is of an unknown CA");
 	r->record_count++;
 	return 0;
 }
@@ -90,7 +93,7 @@ app_store_read_transaction(struct app_store_db *db, struct app_store_request *r,
 	code = app_store_query_step(&q, e);
 	if (code < 0)
 		return code;
-	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 12), want))
+	if (code == 0 || !bytes_equal(app_store_query_get_blob(&q, 13), want))
 		return err_set(e, ERR_UNKNOWN, 0, "no certificate of this transaction and key");
 	code = add_record(r, &q, e);
 	if (code == 0 && (r->records[0].revoked != 0 || r->records[0].not_after <= request_now(r)))
@@ -156,6 +159,7 @@ crl_get(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	struct bytes der;
 	int code;
 
+	app_store_query_int(&q, r->issuer);
 	code = app_store_query_step(&q, e);
 	if (code < 0)
 		return code;
@@ -207,6 +211,7 @@ revoked(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	app_store_query_end(&q);
 	q = app_store_query(db, APP_STMT_REVOKED);
 	app_store_query_int(&q, request_now(r) - r->grace);
+	app_store_query_int(&q, r->issuer);
 	return tell_each(&q, r, e);
 }
 
@@ -216,6 +221,7 @@ changed(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	AUTO_QUERY q = app_store_query(db, APP_STMT_CHANGED);
 
 	app_store_query_int(&q, r->changes);
+	app_store_query_int(&q, r->issuer);
 	return tell_each(&q, r, e);
 }
 
@@ -298,6 +304,8 @@ app_store_read_run(struct app_store_db *db, struct app_store_request *r, const s
 		return revoked(db, r, e);
 	case APP_STORE_CHANGED:
 		return changed(db, r, e);
+	case APP_STORE_ISSUER_END:
+		return app_store_read_issuer_end(db, r, e);
 	case APP_STORE_COUNTS:
 		return counts(db, r, e);
 	case APP_STORE_AUDIT:

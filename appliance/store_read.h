@@ -45,4 +45,10 @@ MUST_CHECK int
 app_store_audit_check(struct app_store_db *db, struct app_store_request *r, /* as app_store_audit_page() */
 		      const struct app_store_tail *tail, struct err *e);
 
+/* store_issuer.c: all generations.  Fails with ERR_STORE, also when none is the current one. */
+MUST_CHECK int app_store_read_issuers(struct app_store_db *db, struct app_issuers *ret_issuers, struct err *e);
+
+/* store_issuer.c: APP_STORE_ISSUER_END. */
+MUST_CHECK int app_store_read_issuer_end(struct app_store_db *db, struct app_store_request *r, struct err *e);
+
 #endif

@@ -101,6 +101,7 @@ app_store_change_reserve(struct app_store_writer *w, struct app_store_request *r
 	app_store_query_text(&q, r->subject);
 	app_store_query_text(&q, r->template_name);
 	app_store_query_text(&q, r->peer);
+	app_store_query_int(&q, r->issuer);
 	code = app_store_query_run(&q, e);
 	if (code < 0)
 		return code;

@@ -88,6 +88,7 @@ resolve(struct app_store_writer *w, struct app_store_query *q, int64_t now, stru
 	int code;
 
 	row.serial = app_store_query_get_blob(q, 0);
+	row.issuer = app_store_query_get_int(q, 9);
 	row.usage = app_store_query_get_text(q, 1);
 	row.issued = row.not_before = app_store_query_get_int(q, 3);
 	row.not_after = app_store_query_get_int(q, 4);

@@ -67,6 +67,7 @@ app_store_change_spend(struct app_store_writer *w, struct bytes hash, struct byt
 /* A certificate as it is inserted; empty values are SQL's NULL where the schema allows it. */
 struct app_store_row {
 	struct bytes serial;
+	int64_t issuer;
 	const char *usage;
 	int64_t not_before;
 	int64_t not_after;
