@@ -2,6 +2,7 @@
 #   uses-y     rooms that its files may include; no other folder is on their include path
 #   obj-y      objects of the room's library            bin-y   programs: NAME, with NAME-main, NAME-rooms, NAME-libs
 #   flags-y    extra compiler flags                     test-y  test programs, one source each
+#   so-y       a shared object of all of obj-y, for tests
 #   fuzz-y     fuzz targets, one source each; NAME-objs: further objects
 room      = $(firstword $(subst /, ,$(1)))
 archive   = $(O)/lib/$(subst /,-,$(1)).a
@@ -27,12 +28,13 @@ bin-y :=
 test-y :=
 fuzz-y :=
 flags-y :=
+so-y :=
 include $(1)/Makefile
 $(1)-uses := $$(sort $(call room,$(1)) $$(uses-y))
 $(1)-objs := $$(addprefix $(O)/$(1)/,$$(obj-y))
 $(1)-srcs := $$(wildcard $(1)/*.c)
 programs  += $$(addprefix $(O)/bin/,$$(bin-y))
-tests     += $$(addprefix $(O)/tests/,$$(test-y))
+tests     += $$(addprefix $(O)/tests/,$$(test-y) $$(so-y))
 fuzzers   += $$(addprefix $(O)/fuzz/,$$(fuzz-y))
 $(O)/$(1)/%.o: flags := -I$(call view,$(1)) $$(flags-y)
 $(O)/$(1)/%.o: $(1)/%.c $(KCONFIG_AUTOHEADER) $(call view,$(1))/.made
@@ -46,6 +48,7 @@ $(call archive,$(1)): $$($(1)-objs)
 	$$(Q)$$(AR) rcs $$@ $$^
 $$(foreach b,$$(bin-y),$$(eval $$(call program,$(1),$$(b))))
 $$(foreach t,$$(test-y),$$(eval $$(call test,$(1),$$(t))))
+$$(foreach s,$$(so-y),$$(eval $$(call shared,$(1),$$(s))))
 $$(foreach t,$$(fuzz-y),$$(eval $$(call fuzzer,$(1),$$(t))))
 -include $$(wildcard $(O)/$(1)/*.d)
 endef
@@ -55,6 +58,12 @@ $(O)/bin/$(2): $(addprefix $(O)/$(1)/,$($(2)-main)) $(foreach p,$(call parts,$($
 	$$(call say,LD,$$@) mkdir -p $$(@D)
 	$$(Q)$$(CC) $$(ldflags) $$(LDFLAGS) -o $$@ $$(filter %.o,$$^) -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group \
 		$(foreach r,$($(2)-rooms),$(libs-$(r))) $($(2)-libs) -lpthread
+endef
+
+define shared
+$(O)/tests/$(2): $($(1)-objs)
+	$$(call say,LD,$$@) mkdir -p $$(@D)
+	$$(Q)$$(CC) -shared -Wl,-z,relro,-z,now,-z,noexecstack $$(SANITIZE) -o $$@ $$^ -ldl -lpthread
 endef
 
 define test
