@@ -115,6 +115,8 @@ put_general_name(struct buf *out, const char *text)
 static int
 set_san(struct app_binding *binding, const char *value, struct err *e)
 {
+	/* Whoever writes a binding vouches for it, for a SID too. */
+	static const struct app_san_rules any = {.kinds = SAN_ANY, .dns_suffixes = "", .may_have_sid = true};
 	char copy[VALUE_SIZE];
 	char *rest = copy, *word;
 	AUTO_BUF names;
@@ -136,7 +138,7 @@ set_san(struct app_binding *binding, const char *value, struct err *e)
 				       "san: \"%.40s\" is none of DNS:, IP:, email:, URI:, UPN: with a value", word);
 	}
 	der_close(&names, list);
-	if (buf_status(&names) == 0 && app_san_check(buf_bytes(&names), SAN_ANY, &why) != 0)
+	if (buf_status(&names) == 0 && app_san_check(buf_bytes(&names), &any, &why) != 0)
 		return err_set(e, ERR_FORMAT, 0, "%s", why.text);
 	return keep(&binding->san, &names, "san", e);
 }

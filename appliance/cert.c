@@ -137,8 +137,8 @@ app_serial_new(uint8_t ret_serial[APP_SERIAL_SIZE])
 }
 
 int
-app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, struct app_subject *ret_subject,
-		 struct err *e)
+app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, struct buf *room,
+		 struct app_subject *ret_subject, struct err *e)
 {
 	struct app_subject subject = {.name = csr->subject, .spki = csr->spki};
 	struct x509_tbs wanted = {.extensions = csr->extensions};
@@ -149,6 +149,13 @@ app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, s
 		subject.san = extension.value;
 	else if (rc != ERR_UNKNOWN)
 		return err_set(e, rc, 0, "extensions of the request");
+	if (app_profile_fixes_subject(profile)) {
+		buf_clear(room);
+		rc = app_profile_subject(profile, csr->subject, room);
+		if (rc != 0)
+			return err_set(e, rc, 0, "subject of the template");
+		subject.name = buf_bytes(room);
+	}
 	*ret_subject = subject;
 	return 0;
 }
@@ -174,6 +181,26 @@ subject_key_id_put(struct buf *b, const uint8_t key_id[SHA1_SIZE])
 	der_put_oid(b, OID_SUBJECT_KEY_ID);
 	value = der_open(b, DER_OCTET_STRING);
 	der_put(b, DER_OCTET_STRING, (struct bytes){key_id, SHA1_SIZE});
+	der_close(b, value);
+	der_close(b, outer);
+}
+
+/* NTDS CA security extension (MS-WCCE 2.2.2.7.7.4): a SEQUENCE with one otherName, the SID in ASCII. */
+static void
+sid_put(struct buf *b, const char *sid)
+{
+	size_t outer = der_open(b, DER_SEQUENCE), value, list, name, wrap;
+
+	der_put_oid(b, OID_MS_NTDS_CA_SECURITY);
+	value = der_open(b, DER_OCTET_STRING);
+	list = der_open(b, DER_SEQUENCE);
+	name = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+	der_put_oid(b, OID_MS_NTDS_OBJECT_SID);
+	wrap = der_open(b, DER_CONTEXT_CONSTRUCTED(0));
+	der_put(b, DER_OCTET_STRING, bytes_of_text(sid));
+	der_close(b, wrap);
+	der_close(b, name);
+	der_close(b, list);
 	der_close(b, value);
 	der_close(b, outer);
 }
@@ -261,6 +288,8 @@ app_cert_build(const struct app_issuer *issuer, const struct app_profile *profil
 	app_cert_authority_key_id_put(out, issuer->key_id);
 	if (subject->san.len > 0)
 		extension_put(out, OID_SUBJECT_ALT_NAME, no_subject, subject->san);
+	if (subject->sid[0] != '\0')
+		sid_put(out, subject->sid);
 	return tbs_close(out, marks);
 }
 

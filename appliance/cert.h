@@ -28,9 +28,10 @@ MUST_CHECK int app_issuer_init(struct bytes der, struct app_issuer *ret_issuer, 
 /* What varies. */
 struct app_subject {
 	uint8_t serial[APP_SERIAL_SIZE];
-	struct bytes name; /* Name, whole */
-	struct bytes spki; /* whole */
-	struct bytes san;  /* content of the subjectAltName extension's OCTET STRING; empty: none */
+	struct bytes name;      /* Name, whole */
+	struct bytes spki;      /* whole */
+	struct bytes san;       /* content of the subjectAltName extension's OCTET STRING; empty: none */
+	char sid[APP_SID_SIZE]; /* for the NTDS CA security extension; "": none.  Only from what we trust. */
 	int64_t not_before;
 	int64_t not_after;
 };
@@ -41,8 +42,11 @@ struct app_subject {
  */
 MUST_CHECK int app_serial_new(uint8_t ret_serial[APP_SERIAL_SIZE]);
 
-/* The subject and SAN that profile takes from a checked request; bytes borrow from csr.  Fails with ERR_FORMAT. */
-MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct app_csr *csr,
+/*
+ * The subject and SAN that profile takes from a checked request; bytes borrow from csr and from room, where a subject
+ * is built that the profile changes.  There is no SID.  Fails with ERR_FORMAT, ERR_LIMIT, ERR_NOMEM.
+ */
+MUST_CHECK int app_cert_subject(const struct app_profile *profile, const struct app_csr *csr, struct buf *room,
 				struct app_subject *ret_subject, struct err *e);
 
 /*

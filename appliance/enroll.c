@@ -12,7 +12,13 @@
 #include "board/base/log.h"
 #include "board/base/oid.h"
 
-enum { PKCS_REQ = 19, RENEWAL_REQ = 17, DAY_S = 86400, SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */ };
+enum {
+	PKCS_REQ = 19,
+	RENEWAL_REQ = 17,
+	DAY_S = 86400,
+	SUBJECT_LIMIT = 32768,
+	SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */
+};
 
 #define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
 
@@ -34,6 +40,7 @@ struct enrollment {
 	struct app_held held; /* with waits, as is claim */
 	struct app_claim claim;
 	struct app_store_request request;
+	struct buf subject; /* that the template makes of the request's */
 };
 
 /* Why and how a request is refused. */
@@ -115,6 +122,7 @@ enrollment_free(struct enrollment *enrollment)
 		app_csr_fini(&enrollment->csr);
 	app_issue_fini(&enrollment->issue);
 	app_held_fini(&enrollment->held);
+	buf_fini(&enrollment->subject);
 	free(enrollment);
 }
 
@@ -302,10 +310,11 @@ static int
 check(struct enrollment *enrollment, struct err *e)
 {
 	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
-	int status = app_profile_check(profile, &enrollment->csr, e);
+	int status = app_profile_check(profile, &enrollment->csr, false, e);
 
 	if (status == 0)
-		status = app_cert_subject(profile, &enrollment->csr, &enrollment->issue.subject, e);
+		status = app_cert_subject(profile, &enrollment->csr, &enrollment->subject, &enrollment->issue.subject,
+					  e);
 	if (status == 0 &&
 	    !x509_name_differs(enrollment->issue.subject.name, enrollment->authority->issuer.cert.tbs.subject))
 		status = err_set(e, ERR_DENIED, 0, "the subject is the CA's own name");
@@ -354,6 +363,7 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 		return NULL;
 	issue = &enrollment->issue;
 	list_init(&issue->parked);
+	buf_init(&enrollment->subject, SUBJECT_LIMIT);
 	enrollment->authority = front->authority;
 	app_reply_open(&enrollment->reply, front, id);
 	issue->usage = APP_USAGE_DEVICE;

@@ -499,10 +499,10 @@ tls_start(struct own_issue *own, const struct app_csr *csr, struct err *e)
 	struct app_authority *a = own->authority;
 	const struct app_profile *profile = a->profiles[APP_USAGE_TLS];
 	struct app_subject *subject = &own->issue.subject;
-	int status = app_profile_check(profile, csr, e);
+	int status = app_profile_check(profile, csr, false, e);
 
 	if (status == 0)
-		status = app_cert_subject(profile, csr, subject, e);
+		status = app_cert_subject(profile, csr, &own->name, subject, e);
 	if (status == 0)
 		status = app_ownname_tls(a->conf->front_tls_names, &own->name, &own->san, e);
 	if (status != 0)

@@ -334,6 +334,80 @@ nocheck_check(const struct app_issuer *issuer, const struct tbs *tbs, struct byt
 	return 0;
 }
 
+/* facts, microsoft.md 9.2: a bare BMPString. */
+static int
+template_name_check(const struct app_issuer *issuer, const struct tbs *tbs, struct bytes value, struct err *e)
+{
+	struct view v;
+	uint32_t c;
+
+	if (der_whole(value, DER_BMP_STRING, &v) != 0 || v.left == 0)
+		return broken(e, "template name is not a BMPString, or empty");
+	while (v.left > 0)
+		if (der_text_next(DER_BMP_STRING, &v, &c) != 0 || c <= ' ' || c > '~')
+			return broken(e, "template name with something that is not visible ASCII");
+	return 0;
+}
+
+/* MS-WCCE 2.2.2.7.7.2 */
+static int
+template_information_check(const struct app_issuer *issuer, const struct tbs *tbs, struct bytes value, struct err *e)
+{
+	struct der oid, major, minor;
+	struct view v;
+	int number;
+
+	if (der_whole(value, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_OID, &oid) != 0 ||
+	    der_expect(&v, DER_INTEGER, &major) != 0 || der_small_int(&major, &number) != 0 ||
+	    der_expect(&v, DER_INTEGER, &minor) != 0 || der_small_int(&minor, &number) != 0 || v.left != 0)
+		return broken(e, "template information is not an OID and two numbers (MS-WCCE 2.2.2.7.7.2)");
+	return 0;
+}
+
+static int
+application_policies_check(const struct app_issuer *issuer, const struct tbs *tbs, struct bytes value, struct err *e)
+{
+	struct der policy, oid;
+	struct view v, inside;
+
+	if (der_whole(value, DER_SEQUENCE, &v) != 0 || v.left == 0)
+		return broken(e, "application policies are not a list, or empty (RFC 5280 4.2.1.4)");
+	while (v.left > 0) {
+		if (der_expect(&v, DER_SEQUENCE, &policy) != 0)
+			return broken(e, "application policies are malformed (RFC 5280 4.2.1.4)");
+		inside = view_of(policy.content);
+		if (der_expect(&inside, DER_OID, &oid) != 0 || inside.left != 0)
+			return broken(e, "application policy that is not one OID (RFC 5280 4.2.1.4)");
+	}
+	return 0;
+}
+
+/* The SID is that of a URI in subjectAltName, which somebody vouched for; nothing else may be in the extension. */
+static int
+sid_check(const struct app_issuer *issuer, const struct tbs *tbs, struct bytes value, struct err *e)
+{
+	struct x509_tbs whole = {.extensions = tbs->extensions.content};
+	struct x509_extension san = {.critical = false};
+	char sid[APP_SID_SIZE];
+	struct der name, oid, wrap, text;
+	struct view v, inside;
+
+	if (der_whole(value, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_CONTEXT_CONSTRUCTED(0), &name) != 0 ||
+	    v.left != 0)
+		return broken(e, "NTDS security extension is not one otherName (MS-WCCE 2.2.2.7.7.4)");
+	inside = view_of(name.content);
+	if (der_expect(&inside, DER_OID, &oid) != 0 || !bytes_equal(oid.content, OID_MS_NTDS_OBJECT_SID) ||
+	    der_expect(&inside, DER_CONTEXT_CONSTRUCTED(0), &wrap) != 0 || inside.left != 0)
+		return broken(e, "NTDS security extension without a SID (MS-WCCE 2.2.2.7.7.4)");
+	inside = view_of(wrap.content);
+	if (der_expect(&inside, DER_OCTET_STRING, &text) != 0 || inside.left != 0)
+		return broken(e, "NTDS security extension without a SID (MS-WCCE 2.2.2.7.7.4)");
+	if (x509_extension_find(&whole, OID_SUBJECT_ALT_NAME, &san) != 0 || app_san_sid(san.value, sid, NULL) != 0 ||
+	    !bytes_equal(text.content, bytes_of_text(sid)))
+		return broken(e, "NTDS security extension with another SID than subjectAltName");
+	return 0;
+}
+
 enum presence { REQUIRED, OPTIONAL };
 
 struct rule {
@@ -363,6 +437,11 @@ static const struct rule rules[] = {
 	{OID_AUTHORITY_INFO_ACCESS, OPTIONAL, false, authority_info_check, NULL,
 	 "authorityInfoAccess critical (RFC 5280 4.2.2.1)"},
 	{OID_OCSP_NOCHECK, OPTIONAL, false, nocheck_check, NULL, "ocsp-nocheck critical (RFC 6960 4.2.2.2.1)"},
+	{OID_MS_TEMPLATE_NAME, OPTIONAL, false, template_name_check, NULL, "template name critical"},
+	{OID_MS_TEMPLATE_INFO, OPTIONAL, false, template_information_check, NULL, "template information critical"},
+	{OID_MS_APPLICATION_POLICIES, OPTIONAL, false, application_policies_check, NULL,
+	 "application policies critical"},
+	{OID_MS_NTDS_CA_SECURITY, OPTIONAL, false, sid_check, NULL, "NTDS security extension critical"},
 };
 
 /* Extension ::= SEQUENCE { extnID, critical BOOLEAN DEFAULT FALSE, extnValue }, where DER leaves FALSE out. */

@@ -3,195 +3,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/cert.h"
 #include "appliance/crl.h"
 #include "appliance/profile_impl.h"
 #include "appliance/rdn.h"
 #include "board/base/der.h"
 #include "board/base/oid.h"
 
-enum { EXTENSIONS_LIMIT = 4096, OIDS_MAX = 32, WORD_SHOWN = 40, URL_TAG = 6, DAY_S = 86400 };
+enum { EXTENSIONS_LIMIT = 4096, FIXED_LIMIT = 4096, URL_TAG = 6, HOUR_S = 3600, DAY_S = 86400 };
 
-#define OID_KP_EMAIL         OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x04")
-#define OID_KP_IPSEC_IKE     OID_BYTES("\x2b\x06\x01\x05\x05\x07\x03\x11")
 #define OID_KP_REQUEST_AGENT OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x01")
-
-struct word {
-	const char *start;
-	size_t len;
-};
-
-/* The next of several words with blanks between them. */
-static bool
-word_next(const char **list, struct word *ret_word)
-{
-	const char *p = *list + strspn(*list, " \t");
-
-	ret_word->start = p;
-	ret_word->len = strcspn(p, " \t");
-	*list = p + ret_word->len;
-	return ret_word->len > 0;
-}
-
-static bool
-word_is(const struct word *word, const char *s)
-{
-	return strlen(s) == word->len && memcmp(s, word->start, word->len) == 0;
-}
-
-static int
-word_refuse(const char *setting, const struct word *word, struct err *e)
-{
-	return err_set(e, ERR_CONFIG, 0, "%s: \"%.*s\" is not understood", setting,
-		       (int)(word->len < WORD_SHOWN ? word->len : WORD_SHOWN), word->start);
-}
-
-static int
-key_usage_parse(const char *list, unsigned *ret_bits, struct err *e)
-{
-	static const char *const names[] = {"digitalSignature", "nonRepudiation", "keyEncipherment", "dataEncipherment",
-					    "keyAgreement"};
-	struct word word;
-	unsigned bits = 0;
-	size_t i;
-
-	while (word_next(&list, &word)) {
-		for (i = 0; i < ARRAY_SIZE(names) && !word_is(&word, names[i]); i++)
-			;
-		if (i == ARRAY_SIZE(names))
-			return word_refuse("template.key_usage", &word, e);
-		bits |= (unsigned)APP_KU_DIGITAL_SIGNATURE >> i;
-	}
-	if (bits == 0)
-		return err_set(e, ERR_CONFIG, 0, "template.key_usage: at least one is needed");
-	*ret_bits = bits;
-	return 0;
-}
-
-/* A decimal arc without leading zeros, below 2^28; the text moves behind it. */
-static int
-arc_read(const char **p, const char *end, uint32_t *ret_arc)
-{
-	uint32_t arc = 0;
-	const char *start = *p;
-
-	for (; *p < end && **p >= '0' && **p <= '9'; (*p)++) {
-		arc = arc * 10 + (uint32_t)(**p - '0');
-		if (arc >= 1U << 28 || (*p > start && *start == '0'))
-			return ERR_FORMAT;
-	}
-	*ret_arc = arc;
-	return *p > start ? 0 : ERR_FORMAT;
-}
-
-static void
-arc_put(struct buf *oid, uint32_t arc)
-{
-	int shift;
-
-	for (shift = 28; shift > 0; shift -= 7)
-		if (arc >> shift != 0)
-			buf_put_u8(oid, (uint8_t)(0x80 | (arc >> shift & 0x7f)));
-	buf_put_u8(oid, (uint8_t)(arc & 0x7f));
-}
-
-/* "1.3.6.1": X.690 8.19. */
-static int
-oid_parse(const struct word *word, struct buf *oid)
-{
-	const char *p = word->start, *end = word->start + word->len;
-	uint32_t first, arc;
-
-	if (arc_read(&p, end, &first) != 0 || first > 2 || p == end || *p++ != '.' || arc_read(&p, end, &arc) != 0 ||
-	    (first < 2 && arc > 39))
-		return ERR_FORMAT;
-	arc_put(oid, first * 40 + arc);
-	while (p < end) {
-		if (*p++ != '.' || arc_read(&p, end, &arc) != 0)
-			return ERR_FORMAT;
-		arc_put(oid, arc);
-	}
-	return buf_status(oid);
-}
-
-/* One key purpose as an OBJECT IDENTIFIER at the end of list, in which it must be new. */
-static int
-purpose_put(const struct word *word, struct buf *list, struct err *e)
-{
-	const struct {
-		const char *name;
-		struct bytes oid;
-	} known[] = {
-		{"serverAuth", OID_KP_SERVER_AUTH},
-		{"clientAuth", OID_KP_CLIENT_AUTH},
-		{"emailProtection", OID_KP_EMAIL},
-		{"ipsecIKE", OID_KP_IPSEC_IKE},
-	};
-	struct view before = view_of(buf_bytes(list));
-	AUTO_BUF oid = {0};
-	struct der element;
-	size_t i;
-
-	buf_init(&oid, 128);
-	for (i = 0; i < ARRAY_SIZE(known) && !word_is(word, known[i].name); i++)
-		;
-	if (i < ARRAY_SIZE(known))
-		buf_put_raw(&oid, known[i].oid.data, known[i].oid.len);
-	else if (oid_parse(word, &oid) != 0)
-		return word_refuse("template.extended_key_usage", word, e);
-	while (before.left > 0)
-		if (der_next(&before, &element) != 0 || bytes_equal(element.content, buf_bytes(&oid)))
-			return err_set(e, ERR_CONFIG, 0, "template.extended_key_usage: \"%.*s\" stands there twice",
-				       (int)(word->len < WORD_SHOWN ? word->len : WORD_SHOWN), word->start);
-	der_put_oid(list, buf_bytes(&oid));
-	return buf_status(list);
-}
-
-static int
-purposes_parse(const char *words, struct buf *list, struct err *e)
-{
-	struct word word;
-	int rc = 0;
-
-	while (rc == 0 && word_next(&words, &word))
-		rc = purpose_put(&word, list, e);
-	return rc;
-}
-
-static int
-rdns_parse(const char *list, uint32_t *ret_bits, struct err *e)
-{
-	struct word word;
-	uint32_t bits = 0;
-	int index;
-
-	while (word_next(&list, &word)) {
-		index = app_rdn_by_word(word.start, word.len);
-		if (index < 0)
-			return word_refuse("template.subject_rdns", &word, e);
-		bits |= 1U << index;
-	}
-	*ret_bits = bits;
-	return 0;
-}
-
-static int
-sans_parse(const char *list, unsigned *ret_bits, struct err *e)
-{
-	static const char *const names[] = {"DNS", "IP", "email", "URI", "UPN"};
-	struct word word;
-	unsigned bits = 0;
-	size_t i;
-
-	while (word_next(&list, &word)) {
-		for (i = 0; i < ARRAY_SIZE(names) && !word_is(&word, names[i]); i++)
-			;
-		if (i == ARRAY_SIZE(names))
-			return word_refuse("template.san_types", &word, e);
-		bits |= 1U << i;
-	}
-	*ret_bits = bits;
-	return 0;
-}
 
 static int
 url_check(const char *setting, const char *url, struct err *e)
@@ -267,20 +88,87 @@ access_put(struct buf *b, struct bytes method, const char *url)
 
 /* RFC 5280 4.2.2.1 */
 static void
-access_urls_put(struct buf *b, const struct config *conf)
+access_urls_put(struct buf *b, const char *ocsp_url, const char *ca_url)
 {
 	struct extension_marks marks = extension_open(b, OID_AUTHORITY_INFO_ACCESS, false);
 	size_t list = der_open(b, DER_SEQUENCE);
 
-	access_put(b, OID_AD_OCSP, conf->ca_ocsp_url);
-	access_put(b, OID_AD_CA_ISSUERS, conf->ca_ca_url);
+	access_put(b, OID_AD_OCSP, ocsp_url);
+	access_put(b, OID_AD_CA_ISSUERS, ca_url);
 	der_close(b, list);
 	extension_close(b, marks);
 }
 
+/* A bare BMPString, as in every certificate of a Microsoft CA (facts, microsoft.md 9.2); the name is ASCII. */
 static void
-extensions_put(struct buf *b, const struct config *conf, unsigned key_usage, struct bytes purposes)
+template_name_put(struct buf *b, const char *name)
 {
+	struct extension_marks marks = extension_open(b, OID_MS_TEMPLATE_NAME, false);
+	size_t string = der_open(b, DER_BMP_STRING);
+
+	for (; *name != '\0'; name++)
+		buf_put_u16(b, (uint8_t)*name);
+	der_close(b, string);
+	extension_close(b, marks);
+}
+
+/* MS-WCCE 2.2.2.7.7.2 */
+static void
+template_information_put(struct buf *b, const struct app_template *template)
+{
+	struct extension_marks marks = extension_open(b, OID_MS_TEMPLATE_INFO, false);
+	size_t list = der_open(b, DER_SEQUENCE);
+
+	der_put_raw(b, (struct bytes){template->oid.der, template->oid.len});
+	der_put_int(b, (unsigned)template->major_version);
+	der_put_int(b, (unsigned)template->minor_version);
+	der_close(b, list);
+	extension_close(b, marks);
+}
+
+/* Encoded as certificatePolicies are (RFC 5280 4.2.1.4): each a SEQUENCE with the identifier alone. */
+static void
+application_policies_put(struct buf *b, const struct app_oids *policies)
+{
+	struct extension_marks marks = extension_open(b, OID_MS_APPLICATION_POLICIES, false);
+	size_t list = der_open(b, DER_SEQUENCE);
+	struct view v = view_of((struct bytes){policies->der, policies->len});
+	struct der oid;
+
+	while (v.left > 0 && der_next(&v, &oid) == 0)
+		der_put(b, DER_SEQUENCE, oid.whole);
+	der_close(b, list);
+	extension_close(b, marks);
+}
+
+/* What Microsoft's readers look for. */
+static void
+template_put(struct buf *b, const struct app_template *template)
+{
+	const struct app_oids *policies =
+		template->mirror_policies ? &template->extended_key_usage : &template->application_policies;
+
+	if (template->name_extension)
+		template_name_put(b, template->name);
+	if (template->information_extension)
+		template_information_put(b, template);
+	if (policies->len > 0)
+		application_policies_put(b, policies);
+}
+
+/* The template's own, or the CA's. */
+static const char *
+url_of(const char *own, const char *ca)
+{
+	return own[0] != '\0' ? own : ca;
+}
+
+static void
+extensions_put(struct buf *b, const struct config *conf, unsigned key_usage, const struct app_template *template)
+{
+	const char *crl_url = url_of(template->crl_url, conf->ca_crl_url);
+	const char *ca_url = url_of(template->ca_url, conf->ca_ca_url);
+	const char *ocsp_url = url_of(template->ocsp_url, conf->ca_ocsp_url);
 	struct extension_marks marks;
 
 	buf_init(b, EXTENSIONS_LIMIT);
@@ -290,26 +178,28 @@ extensions_put(struct buf *b, const struct config *conf, unsigned key_usage, str
 	der_put(b, DER_SEQUENCE, (struct bytes){NULL, 0}); /* CA:FALSE is the default, which DER leaves out */
 	extension_close(b, marks);
 	key_usage_put(b, key_usage);
-	if (purposes.len > 0) {
+	if (template->extended_key_usage.len > 0) {
 		marks = extension_open(b, OID_EXT_KEY_USAGE, false);
-		der_put(b, DER_SEQUENCE, purposes);
+		der_put(b, DER_SEQUENCE,
+			(struct bytes){template->extended_key_usage.der, template->extended_key_usage.len});
 		extension_close(b, marks);
 	}
-	if (conf->ca_crl_url[0] != '\0')
-		crl_url_put(b, OID_CRL_DISTRIBUTION_POINTS, conf->ca_crl_url);
+	template_put(b, template);
+	if (crl_url[0] != '\0')
+		crl_url_put(b, OID_CRL_DISTRIBUTION_POINTS, crl_url);
 	if (conf->ca_delta_url[0] != '\0')
 		crl_url_put(b, OID_FRESHEST_CRL, conf->ca_delta_url);
-	if (conf->ca_ca_url[0] != '\0' || conf->ca_ocsp_url[0] != '\0')
-		access_urls_put(b, conf);
+	if (ca_url[0] != '\0' || ocsp_url[0] != '\0')
+		access_urls_put(b, ocsp_url, ca_url);
 }
 
 /* Which usages a kind of key can have: RFC 3279 2.3.1, RFC 5480 3. */
 static int
-profile_encode(struct app_profile *profile, const struct config *conf, unsigned key_usage, struct bytes purposes,
+profile_encode(struct app_profile *profile, const struct config *conf, const struct app_template *template,
 	       struct err *e)
 {
-	unsigned rsa = key_usage & ~(unsigned)APP_KU_KEY_AGREEMENT;
-	unsigned ec = key_usage & ~(unsigned)(APP_KU_KEY_ENCIPHERMENT | APP_KU_DATA_ENCIPHERMENT);
+	unsigned rsa = template->key_usage & ~(unsigned)APP_KU_KEY_AGREEMENT;
+	unsigned ec = template->key_usage & ~(unsigned)(APP_KU_KEY_ENCIPHERMENT | APP_KU_DATA_ENCIPHERMENT);
 	int rc = 0;
 
 	if (conf->ca_crl_url[0] != '\0')
@@ -322,34 +212,84 @@ profile_encode(struct app_profile *profile, const struct config *conf, unsigned 
 		rc = url_check("ca.ca_url", conf->ca_ca_url, e);
 	if (rc != 0)
 		return rc;
-	extensions_put(&profile->extensions_rsa, conf, rsa, purposes);
-	extensions_put(&profile->extensions_ec, conf, ec, purposes);
+	extensions_put(&profile->extensions_rsa, conf, rsa, template);
+	extensions_put(&profile->extensions_ec, conf, ec, template);
 	if (buf_status(&profile->extensions_rsa) != 0 || buf_status(&profile->extensions_ec) != 0)
 		return err_set(e, ERR_NOMEM, 0, "profile %s", profile->name);
 	return 0;
 }
 
+/* The RDNs of the name in text, without the SEQUENCE around them, and their types. */
 static int
-profile_device(struct app_profile *profile, const struct config *conf, struct err *e)
+fixed_parse(struct app_profile *profile, const char *text, struct err *e)
 {
-	AUTO_BUF purposes = {0};
-	unsigned key_usage = 0;
+	AUTO_BUF name = {0};
+	struct view v, inside;
+	struct der rdn, attribute, type;
 	int rc;
 
-	snprintf(profile->name, sizeof(profile->name), "%s", conf->template_name);
-	profile->life_s = (int64_t)conf->template_validity_days * DAY_S;
-	profile->rsa_bits_min = conf->template_rsa_bits_min;
-	profile->rsa_bits_max = conf->template_rsa_bits_max;
-	profile->ec_keys = conf->template_ec_keys;
-	buf_init(&purposes, EXTENSIONS_LIMIT / 2);
-	rc = key_usage_parse(conf->template_key_usage, &key_usage, e);
+	buf_init(&profile->fixed, FIXED_LIMIT);
+	if (text[0] == '\0')
+		return 0;
+	buf_init(&name, FIXED_LIMIT);
+	rc = app_name_parse(text, &name, e);
 	if (rc == 0)
-		rc = purposes_parse(conf->template_extended_key_usage, &purposes, e);
+		rc = der_whole(buf_bytes(&name), DER_SEQUENCE, &v);
+	if (rc != 0)
+		return rc;
+	buf_put_raw(&profile->fixed, v.next, v.left);
+	while (v.left > 0) {
+		if (der_expect(&v, DER_SET, &rdn) != 0)
+			return ERR_FORMAT;
+		inside = view_of(rdn.content);
+		if (der_expect(&inside, DER_SEQUENCE, &attribute) != 0)
+			return ERR_FORMAT;
+		inside = view_of(attribute.content);
+		if (der_expect(&inside, DER_OID, &type) != 0 || app_rdn_by_oid(type.content) < 0)
+			return ERR_FORMAT;
+		profile->fixed_types |= 1U << app_rdn_by_oid(type.content);
+	}
+	return buf_status(&profile->fixed);
+}
+
+/* What both kinds of profile take from a template. */
+static int
+profile_fill(struct app_profile *profile, const struct config *conf, const struct app_template *template, struct err *e)
+{
+	profile->life_max_s = (int64_t)conf->ca_max_validity_days * DAY_S;
+	profile->backdate_s = (int64_t)conf->template_backdate_minutes * 60;
+	if (profile->backdate_s > profile->life_max_s / 2)
+		profile->backdate_s = profile->life_max_s / 2;
+	snprintf(profile->name, sizeof(profile->name), "%s", template->name);
+	snprintf(profile->dns_suffixes, sizeof(profile->dns_suffixes), "%s", template->dns_suffixes);
+	profile->life_s = (int64_t) template->validity_days * DAY_S + (int64_t) template->validity_hours * HOUR_S;
+	profile->rsa_bits_min = template->rsa_bits_min;
+	profile->rsa_bits_max = template->rsa_bits_max;
+	profile->algorithms = template->algorithms;
+	profile->rdns = template->rdns;
+	profile->san.kinds = template->sans;
+	profile->san.required = template->sans_required;
+	profile->from_template = template->from_template;
+	profile->sid = template->sid;
+	profile->purposes = template->extended_key_usage;
+	if (fixed_parse(profile, template->subject_fixed, e) != 0)
+		return err_set(e, ERR_CONFIG, 0, "profile %s: subject_fixed", profile->name);
+	return profile_encode(profile, conf, template, e);
+}
+
+int
+app_profile_of(const struct config *conf, const struct app_template *template, struct app_profile **ret_profile,
+	       struct err *e)
+{
+	AUTO_STRUCT(app_profile) profile = calloc(1, sizeof(*profile));
+	int rc;
+
+	if (profile == NULL)
+		return err_set(e, ERR_NOMEM, 0, "profile");
+	rc = profile_fill(profile, conf, template, e);
 	if (rc == 0)
-		rc = rdns_parse(conf->template_subject_rdns, &profile->rdns, e);
-	if (rc == 0)
-		rc = sans_parse(conf->template_san_types, &profile->sans, e);
-	return rc != 0 ? rc : profile_encode(profile, conf, key_usage, buf_bytes(&purposes), e);
+		*ret_profile = TAKE(profile);
+	return rc;
 }
 
 /* The responder's certificate lives shortly, so nobody needs to ask for its own state (RFC 6960 4.2.2.2.1). */
@@ -362,38 +302,42 @@ nocheck_put(struct buf *b)
 	extension_close(b, marks);
 }
 
+static void
+purpose_add(struct app_template *template, struct bytes oid)
+{
+	AUTO_BUF b = {0};
+
+	buf_init(&b, sizeof(template->extended_key_usage.der));
+	der_put_oid(&b, oid);
+	memcpy(template->extended_key_usage.der, b.data, b.len);
+	template->extended_key_usage.len = b.len;
+}
+
 /*
  * The appliance's own certificates.  One signs and one decrypts, so that every client finds the right one (facts C37).
  */
-static int
-profile_own(struct app_profile *profile, const struct config *conf, enum app_usage usage, struct err *e)
+static void
+template_own(struct app_template *template, const struct config *conf, enum app_usage usage)
 {
-	AUTO_BUF purposes = {0};
 	bool is_decrypt = usage == APP_USAGE_RA_DECRYPT;
-	int rc;
 
-	profile->life_s = usage == APP_USAGE_TLS    ? (int64_t)conf->front_tls_hours * 3600
-			  : usage == APP_USAGE_OCSP ? (int64_t)conf->ca_ocsp_days * DAY_S
-						    : (int64_t)conf->ca_ra_days * DAY_S;
-	profile->rsa_bits_min = 2048;
-	profile->rsa_bits_max = 16384;
-	profile->ec_keys = !is_decrypt;
-	profile->rdns = UINT32_MAX;
-	profile->sans = usage == APP_USAGE_TLS ? APP_SAN_DNS | APP_SAN_IP : 0;
-	buf_init(&purposes, 64);
-	if (usage == APP_USAGE_TLS)
-		der_put_oid(&purposes, OID_KP_SERVER_AUTH);
-	else if (usage == APP_USAGE_RA_SIGN)
-		der_put_oid(&purposes, OID_KP_REQUEST_AGENT);
-	else if (usage == APP_USAGE_OCSP)
-		der_put_oid(&purposes, OID_KP_OCSP_SIGNING);
-	rc = profile_encode(profile, conf, is_decrypt ? APP_KU_KEY_ENCIPHERMENT : APP_KU_DIGITAL_SIGNATURE,
-			    buf_bytes(&purposes), e);
-	if (rc == 0 && usage == APP_USAGE_OCSP) {
-		nocheck_put(&profile->extensions_rsa);
-		nocheck_put(&profile->extensions_ec);
+	app_template_default(template);
+	template->validity_days = usage == APP_USAGE_OCSP ? conf->ca_ocsp_days : conf->ca_ra_days;
+	if (usage == APP_USAGE_TLS) {
+		template->validity_days = 0;
+		template->validity_hours = conf->front_tls_hours;
 	}
-	return rc;
+	template->rsa_bits_max = 16384;
+	template->algorithms = is_decrypt ? APP_ALG_RSA : APP_ALG_RSA | APP_ALG_P256 | APP_ALG_P384 | APP_ALG_P521;
+	template->rdns = UINT32_MAX;
+	template->sans = usage == APP_USAGE_TLS ? APP_SAN_DNS | APP_SAN_IP : 0;
+	template->key_usage = is_decrypt ? APP_KU_KEY_ENCIPHERMENT : APP_KU_DIGITAL_SIGNATURE;
+	if (usage == APP_USAGE_TLS)
+		purpose_add(template, OID_KP_SERVER_AUTH);
+	else if (usage == APP_USAGE_RA_SIGN)
+		purpose_add(template, OID_KP_REQUEST_AGENT);
+	else if (usage == APP_USAGE_OCSP)
+		purpose_add(template, OID_KP_OCSP_SIGNING);
 }
 
 int
@@ -404,26 +348,26 @@ app_profile_new(const struct config *conf, enum app_usage usage, struct app_prof
 							   [APP_USAGE_TLS] = "tls",
 							   [APP_USAGE_OCSP] = "ocsp"};
 	AUTO_STRUCT(app_profile) profile = NULL;
+	struct app_template template;
 	int rc;
 
-	if (usage != APP_USAGE_DEVICE && (usage >= APP_USAGE_COUNT || names[usage] == NULL))
-		return err_set(e, ERR_CONFIG, 0, "there is no profile for usage %d", (int)usage);
-	profile = calloc(1, sizeof(*profile));
-	if (profile == NULL)
-		return err_set(e, ERR_NOMEM, 0, "profile");
-	profile->life_max_s = (int64_t)conf->ca_max_validity_days * DAY_S;
-	profile->backdate_s = (int64_t)conf->template_backdate_minutes * 60;
-	if (profile->backdate_s > profile->life_max_s / 2)
-		profile->backdate_s = profile->life_max_s / 2;
 	if (usage == APP_USAGE_DEVICE) {
-		rc = profile_device(profile, conf, e);
-	} else {
-		snprintf(profile->name, sizeof(profile->name), "%s", names[usage]);
-		rc = profile_own(profile, conf, usage, e);
+		rc = app_template_from_config(conf, &template, e);
+		return rc != 0 ? rc : app_profile_of(conf, &template, ret_profile, e);
 	}
-	if (rc == 0)
-		*ret_profile = TAKE(profile);
-	return rc;
+	if (usage >= APP_USAGE_COUNT || names[usage] == NULL)
+		return err_set(e, ERR_CONFIG, 0, "there is no profile for usage %d", (int)usage);
+	template_own(&template, conf, usage);
+	snprintf(template.name, sizeof(template.name), "%s", names[usage]);
+	rc = app_profile_of(conf, &template, &profile, e);
+	if (rc != 0)
+		return rc;
+	if (usage == APP_USAGE_OCSP) {
+		nocheck_put(&profile->extensions_rsa);
+		nocheck_put(&profile->extensions_ec);
+	}
+	*ret_profile = TAKE(profile);
+	return 0;
 }
 
 void
@@ -431,6 +375,7 @@ app_profile_free(struct app_profile *profile)
 {
 	if (profile == NULL)
 		return;
+	buf_fini(&profile->fixed);
 	buf_fini(&profile->extensions_rsa);
 	buf_fini(&profile->extensions_ec);
 	free(profile);

@@ -8,31 +8,27 @@
 
 #include "appliance/profile.h"
 
-/* Kinds of GeneralName that a request may bring, as bits. */
-enum app_san_kind {
-	APP_SAN_DNS = 1 << 0,
-	APP_SAN_IP = 1 << 1,
-	APP_SAN_EMAIL = 1 << 2,
-	APP_SAN_URI = 1 << 3,
-	APP_SAN_UPN = 1 << 4,
-};
-
-/* Bits of keyUsage in the order of RFC 5280 4.2.1.3, the first as the highest of eight. */
-enum app_key_usage {
-	APP_KU_DIGITAL_SIGNATURE = 0x80,
-	APP_KU_NON_REPUDIATION = 0x40,
-	APP_KU_KEY_ENCIPHERMENT = 0x20,
-	APP_KU_DATA_ENCIPHERMENT = 0x10,
-	APP_KU_KEY_AGREEMENT = 0x08,
+/* What a subjectAltName may be. */
+struct app_san_rules {
+	unsigned kinds;           /* enum app_san_kind: allowed */
+	unsigned required;        /* of these there must be one each */
+	const char *dns_suffixes; /* each dNSName is one of these, or ends with "." and one of these; "": any */
+	bool may_have_sid;        /* whoever vouches for the whole of it vouches for the SID */
 };
 
 struct app_profile {
 	char name[40];
-	uint32_t rdns; /* bits by index of app_rdn_types() */
-	unsigned sans; /* APP_SAN_* */
+	uint32_t rdns;            /* bits by index of app_rdn_types() */
+	struct app_san_rules san; /* its dns_suffixes are those below */
+	char dns_suffixes[APP_TEMPLATE_LIST];
+	bool from_template;       /* the subject is fixed alone */
+	struct buf fixed;         /* RDNs that replace those of a request, without the SEQUENCE around them */
+	uint32_t fixed_types;     /* their types, as in rdns */
+	bool sid;                 /* a SID in a subjectAltName becomes an extension too */
+	struct app_oids purposes; /* extended key usage */
 	int rsa_bits_min;
 	int rsa_bits_max;
-	bool ec_keys;
+	unsigned algorithms; /* enum app_algorithm */
 	int64_t backdate_s;
 	int64_t life_s;
 	int64_t life_max_s; /* notBefore to notAfter, backdating included */
@@ -41,9 +37,9 @@ struct app_profile {
 };
 
 /*
- * Is san (content of a subjectAltName extension) a list of 1 to 64 GeneralNames of these kinds, each well-formed?
- * Fails with ERR_DENIED; e names the kind.
+ * Is san (content of a subjectAltName extension) a list of 1 to 64 well-formed GeneralNames by these rules?  Fails with
+ * ERR_DENIED; e names the kind.
  */
-MUST_CHECK int app_san_check(struct bytes san, unsigned kinds, struct err *e);
+MUST_CHECK int app_san_check(struct bytes san, const struct app_san_rules *rules, struct err *e);
 
 #endif

@@ -204,7 +204,7 @@ check_names(const struct app_authority *a, const struct x509 *signer, struct app
 		return 0;
 	subject->san = old.value;
 	/* The template may have changed since. */
-	return app_profile_check_san(profile, subject->san, e);
+	return app_profile_check_san(profile, subject->san, true, e);
 }
 
 int

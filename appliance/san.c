@@ -1,7 +1,9 @@
 /*
  * The check of a subjectAltName, of profile_impl.h (RFC 5280 4.2.1.6).
  */
+#include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 #include "appliance/profile_impl.h"
 #include "board/base/der.h"
@@ -16,6 +18,9 @@ enum {
 	URI_MAX = 2048,
 	UPN_MAX = 1024
 };
+
+/* Strong mapping by subjectAltName; only what follows differs (facts, microsoft.md 9.3). */
+#define SID_TAG "tag:microsoft.com,2022-09-14:sid:"
 
 static bool
 is_alnum(uint8_t c)
@@ -149,8 +154,98 @@ is_ip(struct bytes v)
 	return v.len == 4 || v.len == 16;
 }
 
+/* One of the names in list, or below one. */
+static bool
+is_below(struct bytes name, const char *list)
+{
+	while (*(list += strspn(list, " ")) != '\0') {
+		size_t len = strcspn(list, " ");
+		const char *end = (const char *)name.data + name.len;
+
+		if (name.len >= len && strncasecmp(end - len, list, len) == 0 &&
+		    (name.len == len || end[-(ptrdiff_t)len - 1] == '.'))
+			return true;
+		list += len;
+	}
+	return false;
+}
+
+static bool
+begins_with(struct bytes v, const char *s)
+{
+	return v.len >= strlen(s) && strncasecmp((const char *)v.data, s, strlen(s)) == 0;
+}
+
+/*
+ * Could somebody take this URI for one with a SID?  Only one way of writing it is right, but who reads it may be more
+ * generous about case and percent-encoding.
+ */
+static bool
+is_sid_like(struct bytes uri)
+{
+	return begins_with(uri, "tag:") &&
+	       (begins_with(uri, "tag:microsoft.com") || memchr(uri.data, '%', uri.len) != NULL);
+}
+
+/* MS-DTYP 2.4.2.1, decimal: S-1, then 2 to 16 numbers. */
+static bool
+is_sid(struct bytes v)
+{
+	size_t numbers = 0, digits = 0;
+
+	if (v.len < 5 || v.len >= APP_SID_SIZE || memcmp(v.data, "S-1-", 4) != 0)
+		return false;
+	for (size_t i = 4; i < v.len; i++) {
+		if (v.data[i] == '-' && digits > 0) {
+			numbers++;
+			digits = 0;
+		} else if (v.data[i] < '0' || v.data[i] > '9' || ++digits > 15) {
+			return false;
+		}
+	}
+	return digits > 0 && numbers >= 1 && numbers <= 15;
+}
+
+int
+app_san_sid(struct bytes san, char ret_sid[APP_SID_SIZE], struct err *e)
+{
+	struct bytes sid = {NULL, 0};
+	struct der name;
+	struct view v;
+
+	if (der_whole(san, DER_SEQUENCE, &v) != 0)
+		return ERR_UNKNOWN;
+	while (v.left > 0 && der_next(&v, &name) == 0) {
+		if (name.tag != DER_CONTEXT(6) || !is_sid_like(name.content))
+			continue;
+		if (sid.data != NULL)
+			return err_set(e, ERR_DENIED, 0, "subjectAltName: more than one SID");
+		if (name.content.len < strlen(SID_TAG) || memcmp(name.content.data, SID_TAG, strlen(SID_TAG)) != 0)
+			return err_set(e, ERR_DENIED, 0, "subjectAltName: a URI that is not quite one with a SID");
+		sid = (struct bytes){name.content.data + strlen(SID_TAG), name.content.len - strlen(SID_TAG)};
+		if (!is_sid(sid))
+			return err_set(e, ERR_DENIED, 0, "subjectAltName: a SID that is none");
+	}
+	if (sid.data == NULL)
+		return ERR_UNKNOWN;
+	memcpy(ret_sid, sid.data, sid.len);
+	ret_sid[sid.len] = '\0';
+	return 0;
+}
+
+/* What the template says beyond the form. */
 static int
-name_check(const struct der *name, unsigned kinds, struct err *e)
+rules_check(const struct der *name, enum app_san_kind kind, const struct app_san_rules *rules, struct err *e)
+{
+	if (kind == APP_SAN_DNS && rules->dns_suffixes[0] != '\0' && !is_below(name->content, rules->dns_suffixes))
+		return err_set(e, ERR_DENIED, 0, "subjectAltName: DNS is outside of dns_suffixes");
+	if (kind == APP_SAN_URI && !rules->may_have_sid && is_sid_like(name->content))
+		return err_set(e, ERR_DENIED, 0, "subjectAltName: a SID that nobody but the requester vouches for");
+	return 0;
+}
+
+static int
+name_check(const struct der *name, const struct app_san_rules *rules, unsigned *seen, struct err *e)
 {
 	static const struct {
 		uint8_t tag;
@@ -169,18 +264,21 @@ name_check(const struct der *name, unsigned kinds, struct err *e)
 	for (i = 0; i < ARRAY_SIZE(known); i++) {
 		if (known[i].tag != name->tag)
 			continue;
-		if ((kinds & known[i].kind) == 0)
+		if ((rules->kinds & known[i].kind) == 0)
 			return err_set(e, ERR_DENIED, 0, "subjectAltName: %s is not allowed", known[i].word);
 		if (!known[i].fits(name->content))
 			return err_set(e, ERR_DENIED, 0, "subjectAltName: %s is not well-formed", known[i].word);
-		return 0;
+		*seen |= known[i].kind;
+		return rules_check(name, known[i].kind, rules, e);
 	}
 	return err_set(e, ERR_DENIED, 0, "subjectAltName: a kind of name that is never allowed");
 }
 
 int
-app_san_check(struct bytes san, unsigned kinds, struct err *e)
+app_san_check(struct bytes san, const struct app_san_rules *rules, struct err *e)
 {
+	char sid[APP_SID_SIZE];
+	unsigned seen = 0;
 	struct der name;
 	struct view v;
 	size_t count = 0;
@@ -193,9 +291,11 @@ app_san_check(struct bytes san, unsigned kinds, struct err *e)
 			return err_set(e, ERR_DENIED, 0, "subjectAltName: malformed name");
 		if (++count > NAMES_MAX)
 			return err_set(e, ERR_DENIED, 0, "subjectAltName: more than %d names", NAMES_MAX);
-		rc = name_check(&name, kinds, e);
+		rc = name_check(&name, rules, &seen, e);
 		if (rc != 0)
 			return rc;
 	}
-	return 0;
+	if ((rules->required & ~seen) != 0)
+		return err_set(e, ERR_DENIED, 0, "subjectAltName: a kind that the template requires is missing");
+	return rules->may_have_sid && app_san_sid(san, sid, e) == ERR_DENIED ? ERR_DENIED : 0;
 }

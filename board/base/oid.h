@@ -86,6 +86,13 @@
 /* Microsoft's user principal name, an otherName */
 #define OID_USER_PRINCIPAL_NAME OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x03")
 
+/* Microsoft's certificate extensions, and what is inside the last one */
+#define OID_MS_TEMPLATE_NAME        OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02")
+#define OID_MS_TEMPLATE_INFO        OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15\x07")
+#define OID_MS_APPLICATION_POLICIES OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15\x0a")
+#define OID_MS_NTDS_CA_SECURITY     OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x19\x02")
+#define OID_MS_NTDS_OBJECT_SID      OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x19\x02\x01")
+
 /* RDN types */
 #define OID_COMMON_NAME         OID_BYTES("\x55\x04\x03")
 #define OID_SERIAL_NUMBER       OID_BYTES("\x55\x04\x05")

@@ -441,8 +441,8 @@ TEST(random_requests_that_pass_become_good_certificates)
 					LITERAL("\x30\x0c\x06\x03\x55\x1d\x11\x04\x05\x30\x03\x82\x01x"));
 		der = certs_request(key, EVP_sha256(), buf_bytes(&name), buf_bytes(&attributes));
 		CHECK_INT(app_csr_parse(der, &csr, NULL), 0);
-		if (app_profile_check(profile, &csr, NULL) == 0) {
-			CHECK_INT(app_cert_subject(profile, &csr, &subject, NULL), 0);
+		if (app_profile_check(profile, &csr, false, NULL) == 0) {
+			CHECK_INT(app_cert_subject(profile, &csr, NULL, &subject, NULL), 0);
 			CHECK_INT(app_serial_new(subject.serial), 0);
 			subject.not_before = TODAY;
 			subject.not_after = TODAY + DAY;
