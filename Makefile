@@ -1,7 +1,7 @@
 # Chancery.  "make help" lists what can be made; the lists of files are in each folder's Makefile.
 O        ?= build
 override O := $(abspath $(O))
-folders  := board/base board hsm net appliance tests/lib tests/mock tests/unit tests/fuzz tests/load tests/bench tests/integration
+folders  := board/base board hsm net appliance tests/lib tests/mock tests/unit tests/fuzz tests/load tests/integration
 SHELL    := /bin/bash
 Q        := $(if $(V),,@)
 # Silent with make -s, which the targets below use for what goes before their own work.

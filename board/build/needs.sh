@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the Debian packages that are missing for the purposes named: build run demo check pages sanitize
+# Installs the Debian packages that are missing for the purposes named: build run demo check pages bench sanitize
 set -eu
 
 build="gcc libc6-dev make kconfig-frontends-nox libevent-dev libconfig-dev libssl-dev libsqlite3-dev
@@ -8,6 +8,7 @@ run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"
 check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils gnutls-bin"
 pages="chromium lynx"
+bench="scep sqlite3 jq bsdextrautils"
 sanitize="clang libclang-rt-14-dev"
 
 missing=

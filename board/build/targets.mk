@@ -21,9 +21,9 @@ check-asan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" CC=clang tests/check.sh unit integration
 check-tsan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/tsan SANITIZE=-fsanitize=thread CC=clang tests/check.sh unit integration
-bench: ; $(needs) build run demo check
-	@$(MAKE) -s programs tests
-	@tests/bench/bench.sh --out $(O) --bin $(O)/bin
+bench: ; $(needs) build run bench
+	@$(MAKE) -s programs
+	@tests/bench/bench.sh --out $(O) --bin $(O)/bin $(BENCH)
 clean: ; rm -rf $(O)
 
 sbin    := $(DESTDIR)$(prefix)/sbin
