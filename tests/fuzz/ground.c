@@ -121,9 +121,8 @@ end_entity(int number, bool by_ca)
 	struct bytes spki = certs_spki(ground_rsa(number)), der;
 	EVP_PKEY *signer = by_ca ? ground_ca_key() : ground_rsa(number);
 	uint8_t key_id[20];
-	struct tbs_plan plan = tbs_plan(
-		hsm_sign_algorithm(by_ca ? KEY_ALG_P256 : KEY_ALG_RSA2048, DIGEST_SHA256), by_ca ? issuer : subject,
-		subject, spki, GROUND_NOW);
+	struct tbs_plan plan = tbs_plan(hsm_sign_algorithm(by_ca ? KEY_ALG_P256 : KEY_ALG_RSA2048, DIGEST_SHA256),
+					by_ca ? issuer : subject, subject, spki, GROUND_NOW);
 
 	HOLDS(x509_key_id(spki, key_id) == 0);
 	plan.serial = serials[number];

@@ -37,8 +37,8 @@ dict_of()
 {
 	case $1 in
 	fuzz_config | fuzz_ceremony) echo config ;;
-	fuzz_query | fuzz_head | fuzz_front | fuzz_ocsp_get) echo http ;;
-	fuzz_command | fuzz_name | fuzz_operator) echo words ;;
+	fuzz_query | fuzz_head | fuzz_front) echo http ;;
+	fuzz_command | fuzz_text) echo words ;;
 	*) echo der ;;
 	esac
 }
