@@ -36,6 +36,7 @@ struct enrollment {
 	struct app_csr csr; /* until the TBSCertificate is built */
 	bool has_csr;
 	bool waits; /* it needs an operator */
+	struct config_profile profile;
 	struct app_issue issue;
 	struct app_held held; /* with waits, as is claim */
 	struct app_claim claim;
@@ -126,17 +127,36 @@ enrollment_free(struct enrollment *enrollment)
 	free(enrollment);
 }
 
+/* The numbers of NDES' events: a renewal, a password, the CA (board/base/ndes.def). */
+static const char *
+ndes_number(const struct refusal *refusal)
+{
+	if (strcmp(refusal->text, TEXT_RENEWAL) == 0)
+		return "28";
+	return strcmp(refusal->text, TEXT_CHALLENGE) == 0 ? "29" : "31";
+}
+
+/* No more than the text says: unknown, expired, used and missing challenges are told apart in the log alone. */
+static uint32_t
+hresult(const struct refusal *refusal)
+{
+	return strcmp(refusal->text, TEXT_CHALLENGE) == 0 ? HRESULT_CHALLENGE : 0;
+}
+
 static void
 refuse(struct enrollment *enrollment, const struct refusal *refusal)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
+	struct msg_decision decision = {
+		.status = STATUS_REFUSED, .fail_info = (uint8_t)refusal->fail_info, .hresult = hresult(refusal)};
 
 	a->enrolling.refused++;
 	log_event(ENROLL_REFUSED, log_text(issue->peer), log_text(issue->transaction_id), log_text(issue->subject_text),
-		  log_text(refusal->cause));
+		  log_text(refusal->cause), ndes_number(refusal));
 	audit_refusal(a, issue, refusal->cause);
-	app_reply_status(&enrollment->reply, STATUS_REFUSED, refusal->fail_info, refusal->text);
+	snprintf(decision.text, sizeof(decision.text), "%s", refusal->text);
+	app_reply_send(&enrollment->reply, &decision);
 	enrollment_free(enrollment);
 }
 
@@ -240,9 +260,10 @@ check_signer(struct enrollment *enrollment, const struct x509 *signer, struct er
 
 /*
  * Which challenge has to be reserved?  None when it is the static one.  Both are compared as keyed hashes, so that the
- * time this takes tells nothing about the static one, its length included.
+ * time this takes tells nothing about the static one, its length included.  Fails with ERR_DENIED where the profile
+ * accepts the static one alone.
  */
-static void
+static int
 take_challenge(struct enrollment *enrollment)
 {
 	struct app_authority *a = enrollment->authority;
@@ -251,12 +272,13 @@ take_challenge(struct enrollment *enrollment)
 
 	issue->has_challenge = true;
 	app_challenge_hash(a->challenge_key, enrollment->csr.challenge, issue->challenge_hash);
-	if (a->static_challenge == NULL)
-		return;
-	app_challenge_hash(a->challenge_key, secret_bytes(a->static_challenge), fixed);
-	issue->has_challenge = !bytes_equal((struct bytes){fixed, sizeof(fixed)},
-					    (struct bytes){issue->challenge_hash, APP_HASH_SIZE});
-	secret_wipe(fixed, sizeof(fixed));
+	if (a->static_challenge != NULL && strcmp(enrollment->profile.challenge, "one-time") != 0) {
+		app_challenge_hash(a->challenge_key, secret_bytes(a->static_challenge), fixed);
+		issue->has_challenge = !bytes_equal((struct bytes){fixed, sizeof(fixed)},
+						    (struct bytes){issue->challenge_hash, APP_HASH_SIZE});
+		secret_wipe(fixed, sizeof(fixed));
+	}
+	return issue->has_challenge && strcmp(enrollment->profile.challenge, "static") == 0 ? ERR_DENIED : 0;
 }
 
 /* Takes as long as verifying a request of the outer signer's key, which is the key of an honest one. */
@@ -379,15 +401,14 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 static int
 authorize_first(struct enrollment *enrollment, const struct x509 *signer, struct refusal *ret_refusal, struct err *e)
 {
-	const struct app_authority *a = enrollment->authority;
 	int status = check_signer(enrollment, signer, e);
 
 	if (status != 0) {
 		*ret_refusal = refusal_for(status, e);
 		return status;
 	}
-	enrollment->waits = a->conf->template_approval;
-	if (enrollment->csr.challenge.len == 0 && strcmp(a->conf->challenge_missing, "pending") == 0) {
+	enrollment->waits = enrollment->profile.approval;
+	if (enrollment->csr.challenge.len == 0 && strcmp(enrollment->profile.challenge_missing, "pending") == 0) {
 		enrollment->waits = true;
 		return 0;
 	}
@@ -395,8 +416,11 @@ authorize_first(struct enrollment *enrollment, const struct x509 *signer, struct
 		*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_MISSING)};
 		return ERR_DENIED;
 	}
-	take_challenge(enrollment);
-	return 0;
+	status = take_challenge(enrollment);
+	if (status != 0)
+		*ret_refusal =
+			(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_NOT_KNOWN)};
+	return status;
 }
 
 /* Who asks, and may he? */
@@ -412,7 +436,7 @@ authorize(struct enrollment *enrollment, const struct msg_enroll *m, struct refu
 		return status;
 	}
 	x509_requester_hash(&signer, a->issuer.cert.tbs.subject, enrollment->issue.key_hash);
-	if (app_renew_is(a, m, &signer, &enrollment->csr))
+	if (enrollment->profile.renewal && app_renew_is(a, m, &signer, &enrollment->csr))
 		return authorize_renewal(enrollment, m, &signer, ret_refusal, e);
 	return authorize_first(enrollment, &signer, ret_refusal, e);
 }
@@ -495,10 +519,16 @@ hold(struct enrollment *enrollment, struct err *e)
 static int
 begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
 {
-	int status;
+	/*
+	 * The front only says whose URL it was; what that means is looked up here.  A front that was broken into can name
+	 * any profile, but any peer can ask at any URL, and no profile is laxer than the settings (config_profile.c).  One
+	 * that is not known is new, or gone: a reload has not reached all roles.
+	 */
+	int status = config_profile_find(enrollment->authority->conf, bytes_of_text(m->profile), &enrollment->profile);
 
-	if (m->message_type != PKCS_REQ &&
-	    (m->message_type != RENEWAL_REQ || !enrollment->authority->conf->scep_renewal))
+	if (status != 0)
+		return err_set(e, ERR_BUSY, 0, "profile %s", m->profile);
+	if (m->message_type != PKCS_REQ && (m->message_type != RENEWAL_REQ || !enrollment->profile.renewal))
 		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
 	if (m->transaction_id.len == 0)
 		return err_set(e, ERR_DENIED, 0, "no transactionID");

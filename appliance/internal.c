@@ -247,7 +247,8 @@ log_own(const struct app_issue *issue, int code, const struct err *e)
 		log_event(INTERNAL_ISSUED, usage, log_hex((struct bytes){issue->subject.serial, APP_SERIAL_SIZE}),
 			  log_text(issue->subject_text));
 	else
-		log_event(INTERNAL_FAILED, usage, err_name(code), log_text(e->text));
+		log_event(INTERNAL_FAILED, usage, err_name(code), log_text(e->text),
+			  issue->usage == APP_USAGE_RA_SIGN || issue->usage == APP_USAGE_RA_DECRYPT ? "10" : "-");
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "board/msg.h"
 #include "board/notify.h"
 #include "board/spawn.h"
+#include "board/version.h"
 
 /* A role whose loop does not turn for PING_MS * PINGS_MISSED is killed: one stuck in a module, or stopped. */
 enum { PING_MS = 2000, PINGS_MISSED = 6 };
@@ -72,6 +73,8 @@ tell_manager(struct parent *p)
 
 	notify_send("%sSTATUS=front %s, authority %s, signer %s", all && !p->announced ? "READY=1\n" : "",
 		    state_word(&part[PART_FRONT]), state_word(&part[PART_AUTHORITY]), state_word(&part[PART_SIGNER]));
+	if (all && !p->announced)
+		log_event(APPLIANCE_READY, VERSION);
 	p->announced = p->announced || all;
 }
 

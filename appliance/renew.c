@@ -115,10 +115,13 @@ static int
 check_message(const struct app_authority *a, const struct msg_enroll *m, const struct x509 *signer, struct err *e)
 {
 	AUTO(EVP_PKEY) key = NULL;
+	struct config_profile profile;
 	char type[8];
 
 	snprintf(type, sizeof(type), "%u", m->message_type);
-	if (m->digest == DIGEST_SHA1 && !a->conf->scep_sha1)
+	if (config_profile_find(a->conf, bytes_of_text(m->profile), &profile) != 0)
+		return err_set(e, ERR_BUSY, 0, "profile %s", m->profile);
+	if (m->digest == DIGEST_SHA1 && !profile.sha1)
 		return err_set(e, ERR_VERIFY, 0, "renewal: SHA-1 is not allowed");
 	if (m->signature.len == 0 || x509_spki_key(signer->tbs.spki, &key, NULL) != 0 || !is_signature_good(m, key))
 		return err_set_ossl(e, ERR_VERIFY, "renewal: the old certificate's key did not sign the message");

@@ -45,6 +45,14 @@ enum { STATUS_NONE, STATUS_ISSUED, STATUS_REFUSED, STATUS_PENDING, STATUS_RETRY 
 /* RFC 8894 3.2.1.4 */
 enum scep_fail { SCEP_BAD_ALG, SCEP_BAD_MESSAGE_CHECK, SCEP_BAD_REQUEST, SCEP_BAD_TIME, SCEP_BAD_CERT_ID };
 
+/* Windows' names for why a request failed (facts, microsoft.md 1.11, and winerror.h); not an enum, as int has no room. */
+#define HRESULT_INVALID_ARGUMENT 0x80070057u /* E_INVALIDARG: what NDES says with badRequest */
+#define HRESULT_NOT_FOUND        0x80070490u /* ERROR_NOT_FOUND */
+#define HRESULT_BAD_DATA         0x80090005u /* NTE_BAD_DATA */
+#define HRESULT_BAD_ALGORITHM    0x80090008u /* NTE_BAD_ALGID */
+#define HRESULT_BAD_TIME         0x800b0101u /* CERT_E_EXPIRED */
+#define HRESULT_CHALLENGE        0x800b0110u /* CERT_E_WRONG_USAGE: the challenge is not accepted */
+
 enum { MSG_LIST_MAX = 32 };
 
 struct msg_list {

@@ -6,6 +6,7 @@
 
 #include "board/base/der.h"
 #include "board/base/oid.h"
+#include "hsm/tbs_attributes.h"
 #include "hsm/tbs_ocsp.h"
 
 /* keyUsage (RFC 5280 4.2.1.3) in the first octet of the BIT STRING. */
@@ -35,44 +36,6 @@ static int
 malformed(struct err *e, const char *what)
 {
 	return err_set(e, ERR_FORMAT, 0, "refused to sign: %s", what);
-}
-
-/* ---- attributes -------------------------------------------------------------------------------------------------- */
-
-/*
- * Each is SEQUENCE { OID, SET } (RFC 5652 5.3).  *ret_all: all count known ones are there; *ret_others: there are more.
- * Fails with ERR_FORMAT.
- */
-static int
-read_attributes(struct bytes data, const struct bytes *known, size_t count, bool *ret_all, bool *ret_others)
-{
-	unsigned found = 0;
-	bool others = false;
-	struct view list;
-	size_t i;
-
-	if (der_whole(data, DER_SET, &list) != 0)
-		return ERR_FORMAT;
-	while (list.left > 0) {
-		struct der attribute;
-		struct view content;
-		struct der type;
-		struct der values;
-
-		if (der_expect(&list, DER_SEQUENCE, &attribute) != 0)
-			return ERR_FORMAT;
-		content = view_of(attribute.content);
-		if (der_expect(&content, DER_OID, &type) != 0 || der_expect(&content, DER_SET, &values) != 0 ||
-		    view_end(&content) != 0)
-			return ERR_FORMAT;
-		for (i = 0; i < count && !bytes_equal(type.content, known[i]); i++)
-			;
-		others = others || i == count;
-		found |= i < count ? 1u << i : 0;
-	}
-	*ret_all = found == (1u << count) - 1;
-	*ret_others = others;
-	return 0;
 }
 
 /* ---- certificates ------------------------------------------------------------------------------------------------ */
@@ -365,12 +328,8 @@ static int
 check_announcement(const struct question *q, struct err *e)
 {
 	const struct bytes known[] = {OID_CONTENT_TYPE, OID_MESSAGE_DIGEST, OID_SIGNING_TIME};
-	bool all = false;
-	bool others = false;
 
-	if (read_attributes(q->data, known, ARRAY_SIZE(known), &all, &others) != 0)
-		return malformed(e, "not one SET of attributes");
-	return all && !others ? 0 : denied(e, "not the attributes of an announcement");
+	return hsm_tbs_attributes(q->data, known, ARRAY_SIZE(known), ARRAY_SIZE(known), e);
 }
 
 static int
@@ -509,14 +468,14 @@ check_crl(const struct question *q, struct err *e)
 static int
 check_attributes(const struct question *q, struct err *e)
 {
-	/* Those that make it a SCEP message (RFC 8894 3.2). */
-	const struct bytes needed[] = {OID_CONTENT_TYPE, OID_MESSAGE_DIGEST, OID_SCEP_MESSAGE_TYPE};
-	bool all = false;
-	bool others;
+	/* The first three make it a SCEP message (RFC 8894 3.2); the last two are Microsoft's (facts, microsoft.md 1.11). */
+	const struct bytes known[] = {
+		OID_CONTENT_TYPE,         OID_MESSAGE_DIGEST,      OID_SCEP_MESSAGE_TYPE,   OID_SIGNING_TIME,
+		OID_SCEP_PKI_STATUS,      OID_SCEP_FAIL_INFO,      OID_SCEP_FAIL_INFO_TEXT, OID_SCEP_SENDER_NONCE,
+		OID_SCEP_RECIPIENT_NONCE, OID_SCEP_TRANSACTION_ID, OID_MS_SCEP_ERROR,       OID_MS_SCEP_SERVER_MESSAGE,
+	};
 
-	if (read_attributes(q->data, needed, ARRAY_SIZE(needed), &all, &others) != 0)
-		return malformed(e, "not one SET of attributes");
-	return all ? 0 : denied(e, "not the attributes of a SCEP message");
+	return hsm_tbs_attributes(q->data, known, ARRAY_SIZE(known), 3, e);
 }
 
 static int

@@ -49,25 +49,36 @@ is_host(const char *host)
 	return host != NULL && host[0] != '\0' && strlen(host) < HOST_MAX && host[strspn(host, allowed)] == '\0';
 }
 
-void
-net_html_service(const char *host, bool is_tls, struct buf *out)
+/* A profile is for who was told its address; the others are none of its devices' business. */
+static void
+put_urls(const char *host, bool is_tls, const char *profile, struct buf *out)
 {
 	const char *scheme = is_tls ? "https" : "http";
 
 	if (!is_host(host))
 		host = "THIS-SERVER";
+	buf_printf(out, "<tr><th>SCEP or NDES URL</th><td><code>");
+	if (profile[0] != '\0')
+		buf_printf(out, "%s://%s/scep/%s", scheme, host, profile);
+	else
+		buf_printf(out, "%s://%s/certsrv/mscep/mscep.dll</code><br>or <code>%s://%s/scep", scheme, host, scheme,
+			   host);
+	buf_printf(out, "</code>, without anything behind it</td></tr>\n");
+}
+
+void
+net_html_service(const char *host, bool is_tls, const char *profile, struct buf *out)
+{
 	put_head(out, "Network Device Enrollment Service");
 	buf_printf(out, "<p>Network devices use this address to request certificates with SCEP, the Simple Certificate "
 			"Enrollment Protocol (RFC 8894). It works: there is nothing to do here with a browser.</p>\n");
+	buf_printf(out, "<h2>What to type into a device</h2>\n<table>\n");
+	put_urls(host, is_tls, profile, out);
 	buf_printf(out,
-		   "<h2>What to type into a device</h2>\n<table>\n"
-		   "<tr><th>SCEP or NDES URL</th><td><code>%s://%s/certsrv/mscep/mscep.dll</code><br>"
-		   "or <code>%s://%s/scep</code>, without anything behind it</td></tr>\n"
 		   "<tr><th>Challenge password</th><td>A new one for each device. Your administrator gets it from the "
 		   "administrator's page of this service, or with <code>chancery challenge create</code>.</td></tr>\n"
 		   "<tr><th>CA identifier</th><td>Anything; leave it empty if the device allows that.</td></tr>\n"
-		   "</table>\n",
-		   scheme, host, scheme, host);
+		   "</table>\n");
 	buf_printf(out,
 		   "<h2>For whoever checks the certificates</h2>\n<table>\n"
 		   "<tr><th>CA certificate</th><td><a href=\"/ca\">/ca</a> &ndash; compare its fingerprint with the "

@@ -36,9 +36,10 @@ extern const char net_html_style[];
 
 /*
  * Appends what a browser is shown at the address of devices.  host is the request's Host field or NULL; one that
- * cannot be a host's name is not shown.  buf_status() of out tells whether all of it fitted.
+ * cannot be a host's name is not shown.  profile names the SCEP profile whose address it is; "": none.  buf_status() of
+ * out tells whether all of it fitted.
  */
-void net_html_service(const char *host, bool is_tls, struct buf *out);
+void net_html_service(const char *host, bool is_tls, const char *profile, struct buf *out);
 
 /*
  * Appends the administrator's page, ASCII alone.  Its sentences with marks are those of NDES to the letter: the

@@ -37,25 +37,29 @@ make_chain_page(const struct net_identity *identity, bool with_root, struct net_
 	return net_page_new("application/x-x509-ca-ra-cert", buf_bytes(&out), 0, 0, ret_page);
 }
 
-int
-net_identity_configure(struct net_identity *identity, const struct config *conf, struct err *e)
+static int
+make_pages(struct net_identity *identity)
 {
-	struct net_page *page;
-	int rc;
+	struct bytes ca = identity->is.chain.item[0];
+	int rc = net_page_new("application/pkix-cert", ca, 0, 0, &identity->ca);
 
-	if (conf->scep_getcacert_chain)
-		rc = make_chain_page(identity, conf->scep_getcacert_root, &page);
-	else
-		rc = net_page_new("application/x-x509-ca-cert", identity->is.chain.item[0], 0, 0, &page);
-	if (rc != 0)
-		return err_set(e, rc, 0, "make the answer to GetCACert");
-	net_page_free(identity->getcacert);
-	identity->getcacert = page;
-	return 0;
+	if (rc == 0)
+		rc = net_page_new("application/x-x509-ca-cert", ca, 0, 0, &identity->alone);
+	if (rc == 0)
+		rc = make_chain_page(identity, false, &identity->rootless);
+	return rc != 0 ? rc : make_chain_page(identity, true, &identity->whole);
+}
+
+struct net_page *
+net_identity_getcacert(const struct net_identity *identity, const struct config_profile *profile)
+{
+	if (!profile->getcacert_chain)
+		return identity->alone;
+	return profile->getcacert_root ? identity->whole : identity->rootless;
 }
 
 static int
-fill(struct net_identity *identity, const struct msg_identity *message, const struct config *conf, struct err *e)
+fill(struct net_identity *identity, const struct msg_identity *message, struct err *e)
 {
 	AUTO_BUF copy;
 	int rc;
@@ -67,24 +71,23 @@ fill(struct net_identity *identity, const struct msg_identity *message, const st
 	if (rc == 0)
 		rc = msg_identity_get(identity->memory, &identity->is);
 	if (rc == 0)
-		rc = net_page_new("application/pkix-cert", identity->is.chain.item[0], 0, 0, &identity->ca);
-	if (rc != 0)
-		return err_set(e, rc, 0, "keep the identity");
-	return net_identity_configure(identity, conf, e);
+		rc = make_pages(identity);
+	return rc == 0 ? 0 : err_set(e, rc, 0, "keep the identity");
 }
 
 static void
 destroy(struct net_identity *identity)
 {
 	net_page_free(identity->ca);
-	net_page_free(identity->getcacert);
+	net_page_free(identity->alone);
+	net_page_free(identity->rootless);
+	net_page_free(identity->whole);
 	free((void *)(uintptr_t)identity->memory.data);
 	free(identity);
 }
 
 int
-net_identity_new(const struct msg_identity *message, const struct config *conf, struct net_identity **ret_identity,
-		 struct err *e)
+net_identity_new(const struct msg_identity *message, struct net_identity **ret_identity, struct err *e)
 {
 	struct net_identity *identity;
 	int rc;
@@ -94,7 +97,7 @@ net_identity_new(const struct msg_identity *message, const struct config *conf, 
 	identity = calloc(1, sizeof(*identity));
 	if (identity == NULL)
 		return err_set(e, ERR_NOMEM, 0, "keep the identity");
-	rc = fill(identity, message, conf, e);
+	rc = fill(identity, message, e);
 	if (rc != 0) {
 		destroy(identity);
 		return rc;

@@ -14,19 +14,20 @@
 #include "net/page.h"
 
 struct net_identity {
-	unsigned references;        /* private */
-	struct bytes memory;        /* what the rest points into; owned */
-	struct msg_identity is;     /* chain: own CA first, root last */
-	struct net_page *ca;        /* own CA certificate, for /ca */
-	struct net_page *getcacert; /* RFC 8894 4.2, as the settings want it */
+	unsigned references;       /* private */
+	struct bytes memory;       /* what the rest points into; owned */
+	struct msg_identity is;    /* chain: own CA first, root last */
+	struct net_page *ca;       /* own CA certificate, for /ca */
+	struct net_page *alone;    /* answers to GetCACert (RFC 8894 4.2): the CA certificate alone, */
+	struct net_page *rootless; /* RA certificates and the chain without the root, */
+	struct net_page *whole;    /* and with it */
 };
 
 /* A copy of message with its pages.  Fails with ERR_FORMAT when something is missing in it, ERR_NOMEM. */
-MUST_CHECK int net_identity_new(const struct msg_identity *message, const struct config *conf,
-				struct net_identity **ret_identity, struct err *e);
+MUST_CHECK int net_identity_new(const struct msg_identity *message, struct net_identity **ret_identity, struct err *e);
 
-/* Makes the answer to GetCACert again after the settings changed.  Fails with ERR_NOMEM, ERR_FORMAT. */
-MUST_CHECK int net_identity_configure(struct net_identity *identity, const struct config *conf, struct err *e);
+/* The answer to GetCACert that profile wants; borrowed. */
+struct net_page *net_identity_getcacert(const struct net_identity *identity, const struct config_profile *profile);
 
 /* One reference more.  Returns identity. */
 struct net_identity *net_identity_ref(struct net_identity *identity);

@@ -3,19 +3,20 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "board/base/clock.h"
 #include "board/base/log.h"
+#include "net/retry.h"
 #include "net/scep.h"
 
 enum {
 	CSR_MAX = 65536, /* what is longer is no PKCS#10 request */
 	REPLY_MAX = 1 << 21,
-	RETRY_DEVICE_S = 10, /* token or store: an operator may have to look */
-	RETRY_AWAY_S = 3,
-	RETRY_BUSY_S = 3, /* at most, at least 1: those that were refused together do not come back together */
 };
+
+/* See board/base/ndes.def. */
+#define NDES_INCOMPLETE    "17"
+#define NDES_NOT_DECRYPTED "18"
 
 enum state { LOOKUP, UNWRAP, DECIDE, FETCH, SIGN, STATE_COUNT };
 
@@ -44,6 +45,9 @@ struct op {
 	int status;                /* STATUS_* that the reply says */
 	int fail_info;             /* with STATUS_REFUSED */
 	char cause[ERR_TEXT_SIZE]; /* with STATUS_REFUSED, for the log */
+	const char *ndes;          /* number of NDES' event for it, or "-" */
+	struct config_profile profile;
+	bool microsoft;
 	char peer[64];
 };
 
@@ -87,31 +91,17 @@ transaction_text(const struct op *op)
 	return op->request != NULL ? log_bytes(op->request->transaction_id) : "-";
 }
 
-static int
-retry_seconds(int code)
+static const char *
+profile_text(const struct op *op)
 {
-	uint8_t random = 0;
-
-	switch (code) {
-	case ERR_TOKEN:
-	case ERR_PIN:
-	case ERR_STORE:
-	case ERR_IO:
-		return RETRY_DEVICE_S;
-	case ERR_BUSY:
-		if (getrandom(&random, 1, GRND_NONBLOCK) != 1)
-			return RETRY_BUSY_S;
-		return 1 + random % RETRY_BUSY_S;
-	default:
-		return RETRY_AWAY_S;
-	}
+	return op->profile.name[0] != '\0' ? op->profile.name : "-";
 }
 
 /* The peer shall come again with the same message: nothing was decided, or the decision will be found by LOOKUP. */
 static void
 finish_retry(struct op *op, int code, const char *step, const char *text)
 {
-	struct net_pkiop_answer answer = {.status = 503, .retry_after_s = retry_seconds(code)};
+	struct net_pkiop_answer answer = {.status = 503, .retry_after_s = net_retry_seconds(code)};
 
 	log_event(SCEP_RETRY, op->peer, transaction_text(op), step, log_text(err_name(code)), log_text(text),
 		  answer.retry_after_s, elapsed_ms(op));
@@ -135,10 +125,11 @@ finish_reply(struct op *op, struct bytes body)
 
 	if (op->status == STATUS_REFUSED)
 		log_event(SCEP_REFUSED, op->peer, op->request->message_type, transaction_text(op),
-			  net_scep_fail_name(op->fail_info), log_text(op->cause), elapsed_ms(op));
+			  net_scep_fail_name(op->fail_info), log_text(op->cause), profile_text(op), op->ndes,
+			  elapsed_ms(op));
 	else
 		log_event(SCEP_ANSWERED, op->peer, op->request->message_type, transaction_text(op),
-			  op->status == STATUS_ISSUED ? "issued" : "pending", elapsed_ms(op));
+			  op->status == STATUS_ISSUED ? "issued" : "pending", profile_text(op), elapsed_ms(op));
 	finish(op, &answer);
 }
 
@@ -152,11 +143,13 @@ reply(struct op *op, const struct msg_decision *decision)
 		.status = decision->status,
 		.fail_info = (enum scep_fail)decision->fail_info,
 		.text = decision->text,
+		.microsoft = op->microsoft,
+		.hresult = decision->hresult,
 		.certificate = decision->certificate,
 		.crl = op->crl != NULL ? op->crl->body : (struct bytes){NULL, 0},
 		.ra_sign = is->ra_sign,
 		.extra = is->chain.item,
-		.extra_count = op->set->conf.scep_certrep_ca ? 1 : 0,
+		.extra_count = op->profile.certrep_ca ? 1 : 0,
 	};
 	struct err e = {0};
 
@@ -266,8 +259,10 @@ send_unwrap(struct op *op, int timeout_ms)
 	struct msg_unwrap ask;
 	size_t which;
 
-	if (net_scep_recipient(op->request, certs->item, certs->count, &to, &which, NULL) != 0)
+	if (net_scep_recipient(op->request, certs->item, certs->count, &to, &which, NULL) != 0) {
 		snprintf(op->cause, sizeof(op->cause), "the message is for an unknown recipient");
+		op->ndes = NDES_NOT_DECRYPTED;
+	}
 	ask = (struct msg_unwrap){
 		.padding = (uint8_t)to->padding,
 		.digest = (uint8_t)to->digest,
@@ -327,6 +322,7 @@ take_unwrapped(struct op *op, const struct ipc_message *message)
 		return;
 	}
 	if (net_scep_open(op->request, answer.key, &op->csr, &e) != 0) {
+		op->ndes = NDES_NOT_DECRYPTED;
 		if (op->cause[0] == '\0')
 			snprintf(op->cause, sizeof(op->cause), "%s", e.text);
 		/* What the authority gets instead is as long, and no request either. */
@@ -360,6 +356,7 @@ send_enroll(struct op *op, int timeout_ms)
 	int rc;
 
 	snprintf(ask.peer, sizeof(ask.peer), "%s", op->peer);
+	snprintf(ask.profile, sizeof(ask.profile), "%s", op->profile.name);
 	rc = msg_enroll_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 	buf_fini(&op->csr);
 	return rc;
@@ -454,13 +451,7 @@ enter(struct op *op, enum state state)
 static void
 begin(struct op *op, struct bytes message)
 {
-	const struct config *conf = &op->set->conf;
-	struct net_scep_policy policy = {
-		.sha1 = conf->scep_sha1,
-		.des3 = conf->scep_des3,
-		.des_requests = conf->scep_des_requests,
-		.renewal = conf->scep_renewal,
-	};
+	struct net_scep_policy policy = net_scep_policy_of(&op->profile);
 	struct err e = {0};
 	int rc = net_scep_parse(message, &policy, &op->request, &e);
 
@@ -473,6 +464,9 @@ begin(struct op *op, struct bytes message)
 		return;
 	}
 	if (op->request->fail_info != NET_SCEP_GOOD) {
+		if (op->request->transaction_id.len == 0 || op->request->message_type < 0 ||
+		    op->request->signer.len == 0)
+			op->ndes = NDES_INCOMPLETE;
 		refuse(op, op->request->fail_info, op->request->cause);
 		return;
 	}
@@ -499,15 +493,15 @@ begin(struct op *op, struct bytes message)
 }
 
 void
-net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *peer, net_pkiop_fn fn, void *arg)
+net_pkiop_start(struct net_pkiop_set *set, const struct net_pkiop_ask *ask, net_pkiop_fn fn, void *arg)
 {
-	struct net_pkiop_answer busy = {.status = 503, .retry_after_s = retry_seconds(ERR_BUSY)};
+	struct net_pkiop_answer busy = {.status = 503, .retry_after_s = net_retry_seconds(ERR_BUSY)};
 	struct op *op = NULL;
 
 	if (set->count < (unsigned)set->conf.front_requests_in_flight)
 		op = calloc(1, sizeof(*op));
 	if (op == NULL) {
-		log_event(SCEP_RETRY, peer, "-", "begin", log_text(err_name(ERR_BUSY)),
+		log_event(SCEP_RETRY, ask->peer, "-", "begin", log_text(err_name(ERR_BUSY)),
 			  log_text("front.requests_in_flight"), busy.retry_after_s, 0ll);
 		fn(&busy, arg);
 		return;
@@ -519,13 +513,16 @@ net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *pee
 	op->start_ms = clock_mono_ms();
 	op->deadline_ms = op->start_ms + set->conf.scep_timeout_ms;
 	buf_init(&op->csr, CSR_MAX);
-	snprintf(op->peer, sizeof(op->peer), "%s", peer);
+	snprintf(op->peer, sizeof(op->peer), "%s", ask->peer);
+	op->profile = *ask->profile;
+	op->microsoft = ask->microsoft;
+	op->ndes = "-";
 	if (set->identity == NULL) {
 		finish_retry(op, ERR_CLOSED, "begin", "the authority was not there yet");
 		return;
 	}
 	op->identity = net_identity_ref(set->identity);
-	begin(op, message);
+	begin(op, ask->message);
 }
 
 /* ---- the set ---------------------------------------------------------------------------------------------------- */

@@ -13,6 +13,9 @@
  * tried), broken padding (nonsense is sent to the authority) and content that is no request all end in the authority's
  * badMessageCheck.
  *
+ * The profile of the URL decides which algorithms are let in and what an answer looks like.  What was decided for a
+ * transaction stays the same at every URL: it belongs to the id and the key, not to a profile.
+ *
  * Each operation has one deadline (scep.timeout_ms); whoever is away, busy or late makes it a 503 with Retry-After.
  *
  * Threads:  the loop's thread alone.
@@ -32,6 +35,14 @@ struct net_pkiop_answer {
 	int status;        /* HTTP: 200, 400 or 503 */
 	int retry_after_s; /* with 503 */
 	struct bytes body; /* with 200: the CertRep; borrowed for the call */
+};
+
+/* What a peer asks; all of it borrowed for the call. */
+struct net_pkiop_ask {
+	struct bytes message;
+	const char *peer;
+	const struct config_profile *profile; /* of the URL */
+	bool microsoft;                       /* answer with Microsoft's attributes */
 };
 
 typedef void (*net_pkiop_fn)(const struct net_pkiop_answer *answer, void *arg);
@@ -54,8 +65,8 @@ void net_pkiop_set_identity(struct net_pkiop_set *set, struct net_identity *iden
 /* The full CRL that GetCRL gets from now on; takes a reference, NULL for none. */
 void net_pkiop_set_crl(struct net_pkiop_set *set, struct net_page *crl);
 
-/* Works on message (borrowed for the call) of peer, and calls fn exactly once, perhaps before it returns. */
-void net_pkiop_start(struct net_pkiop_set *set, struct bytes message, const char *peer, net_pkiop_fn fn, void *arg);
+/* Works on what is asked, and calls fn exactly once, perhaps before it returns. */
+void net_pkiop_start(struct net_pkiop_set *set, const struct net_pkiop_ask *ask, net_pkiop_fn fn, void *arg);
 
 /* Operations that are not answered yet. */
 unsigned net_pkiop_count(const struct net_pkiop_set *set);

@@ -15,9 +15,9 @@ enum { CAPS_MAX = 1024, HTML_MAX = 16384, RETRY_START_S = 3 };
 
 #define TOO_LONG "the message is longer than scep.message_bytes"
 
+/* A path and all below it. */
 struct place {
 	const char *path;
-	bool is_exact; /* the path with what SCEP clients append to it (facts C11, C12); else also all below it */
 	bool takes_post;
 	void (*serve)(const struct net_route *route, struct net_http_request *request, const struct net_query *query);
 };
@@ -63,8 +63,9 @@ has_it_already(const struct net_http_request *request, const struct net_page *pa
 	return since != NULL && page->last_modified[0] != '\0' && strcmp(since, page->last_modified) == 0;
 }
 
+/* At most fresh_s_max seconds a cache may keep a page that another one replaces at some time. */
 static void
-answer_page(struct net_http_request *request, struct net_page *page)
+answer_page(struct net_http_request *request, struct net_page *page, int64_t fresh_s_max)
 {
 	struct net_http_answer answer = {.status = 200, .page = page};
 	int64_t fresh_s = page->fresh_until - clock_wall();
@@ -80,6 +81,7 @@ answer_page(struct net_http_request *request, struct net_page *page)
 		answer.headers[n++].value = page->last_modified;
 	}
 	if (page->fresh_until != 0) {
+		fresh_s = fresh_s < fresh_s_max ? fresh_s : fresh_s_max;
 		snprintf(cache, sizeof(cache), "max-age=%lld", fresh_s > 0 ? (long long)fresh_s : 0ll);
 		answer.headers[n].name = "Cache-Control";
 		answer.headers[n].value = cache;
@@ -93,21 +95,29 @@ answer_page_or_retry(struct net_http_request *request, struct net_page *page)
 	if (page == NULL)
 		answer_retry(request, RETRY_START_S, "not available yet\n");
 	else
-		answer_page(request, page);
+		answer_page(request, page, 0);
+}
+
+/* A revocation makes a new CRL long before the old one ends: whoever has that shall not be content with it until then. */
+static void
+answer_crl(const struct net_route *route, struct net_http_request *request, struct net_page *page)
+{
+	if (page == NULL)
+		answer_page_or_retry(request, page);
+	else
+		answer_page(request, page, (int64_t)route->conf->ca_crl_cache_minutes * 60);
 }
 
 /* ---- SCEP ------------------------------------------------------------------------------------------------------- */
 
 static void
-serve_capabilities(const struct net_route *route, struct net_http_request *request)
+serve_capabilities(const struct config_profile *profile, struct net_http_request *request)
 {
-	struct net_scep_policy policy = {
-		.sha1 = route->conf->scep_sha1, .des3 = route->conf->scep_des3, .renewal = route->conf->scep_renewal};
 	struct net_http_answer answer = {.status = 200, .type = "text/plain"};
 	AUTO_BUF out;
 
 	buf_init(&out, CAPS_MAX);
-	net_scep_capabilities(&policy, route->conf->scep_caps_blank_line, &out);
+	net_scep_capabilities(profile, &out);
 	answer.body = buf_bytes(&out);
 	net_http_answer(request, &answer);
 }
@@ -131,10 +141,24 @@ on_operation_answered(const struct net_pkiop_answer *result, void *arg)
 		net_http_answer_text(request, result->status, "this is not a SCEP message");
 }
 
+/* Windows' SCEP client says who it is (facts, microsoft.md 1.3); what it is wrong about does no harm. */
+static bool
+wants_microsoft(const struct config_profile *profile, const struct net_http_request *request)
+{
+	const char *agent = net_http_header(request, "User-Agent");
+
+	if (strcmp(profile->microsoft_attributes, "auto") != 0)
+		return strcmp(profile->microsoft_attributes, "always") == 0;
+	return agent != NULL && strcasestr(agent, "NDES client") != NULL;
+}
+
 /* The same line for all that is no message, whether base64, DER or CMS is at fault (facts, D.1). */
 static void
-serve_operation(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+serve_operation(const struct net_route *route, const struct config_profile *profile, struct net_http_request *request,
+		const struct net_query *query)
 {
+	struct net_pkiop_ask ask = {
+		.peer = request->peer, .profile = profile, .microsoft = wants_microsoft(profile, request)};
 	struct bytes message = {NULL, 0};
 	struct err e = {0};
 	AUTO_BUF store;
@@ -161,7 +185,8 @@ serve_operation(const struct net_route *route, struct net_http_request *request,
 		net_http_answer_text(request, 400, "this is not a SCEP message");
 		return;
 	}
-	net_pkiop_start(route->operations, message, request->peer, on_operation_answered, request);
+	ask.message = message;
+	net_pkiop_start(route->operations, &ask, on_operation_answered, request);
 }
 
 /* For browsers, which must neither guess a type, nor keep the page, nor load anything for it. */
@@ -182,12 +207,12 @@ answer_html(struct net_http_request *request, struct bytes body)
 }
 
 static void
-serve_description(struct net_http_request *request)
+serve_description(const struct config_profile *profile, struct net_http_request *request)
 {
 	AUTO_BUF page;
 
 	buf_init(&page, HTML_MAX);
-	net_html_service(net_http_header(request, "Host"), request->kind != NET_HTTP_PLAIN, &page);
+	net_html_service(net_http_header(request, "Host"), request->kind != NET_HTTP_PLAIN, profile->name, &page);
 	if (buf_status(&page) != 0)
 		net_http_answer_text(request, 503, "out of memory");
 	else
@@ -195,26 +220,30 @@ serve_description(struct net_http_request *request)
 }
 
 static void
-serve_scep(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
+serve_scep(const struct net_route *route, const struct config_profile *profile, struct net_http_request *request,
+	   const struct net_query *query)
 {
+	struct net_page *certificates;
+
 	switch (query->operation) {
 	case NET_QUERY_GETCACAPS:
-		serve_capabilities(route, request);
+		serve_capabilities(profile, request);
 		break;
 	case NET_QUERY_GETCACERT:
-		answer_page_or_retry(request, route->identity != NULL ? route->identity->getcacert : NULL);
+		certificates = route->identity != NULL ? net_identity_getcacert(route->identity, profile) : NULL;
+		answer_page_or_retry(request, certificates);
 		break;
 	case NET_QUERY_GETNEXTCACERT:
 		net_http_answer_text(request, 404, "there is no next CA certificate"); /* facts C39 */
 		break;
 	case NET_QUERY_PKIOPERATION:
-		serve_operation(route, request, query);
+		serve_operation(route, profile, request, query);
 		break;
 	case NET_QUERY_NONE:
 		if (request->method == NET_HTTP_POST)
-			serve_operation(route, request, query);
+			serve_operation(route, profile, request, query);
 		else
-			serve_description(request);
+			serve_description(profile, request);
 		break;
 	default:
 		net_http_answer_text(request, 400, "unknown operation"); /* never 200 without content (facts C6) */
@@ -227,7 +256,7 @@ serve_scep(const struct net_route *route, struct net_http_request *request, cons
 static void
 serve_crl(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
-	answer_page_or_retry(request, route->crl);
+	answer_crl(route, request, route->crl);
 }
 
 /* A GET has the request behind "/ocsp/"; base64 may hold more slashes. */
@@ -248,7 +277,7 @@ serve_delta(const struct net_route *route, struct net_http_request *request, con
 	if (route->conf->ca_delta_hours == 0)
 		net_http_answer_text(request, 404, "there are no delta CRLs");
 	else
-		answer_page_or_retry(request, route->delta);
+		answer_crl(route, request, route->delta);
 }
 
 static void
@@ -286,32 +315,54 @@ route_admin(const struct net_route *route, struct net_http_request *request, con
 	net_http_answer_text(request, 404, "there is nothing at this address");
 }
 
-/* NDES' folder is what its program is: IIS runs mscep.dll for it. */
-static const struct place places[] = {
-	{"/scep", true, true, serve_scep},          {"/cgi-bin/pkiclient.exe", true, true, serve_scep},
-	{"/certsrv/mscep", true, true, serve_scep}, {"/certsrv/mscep/mscep.dll", true, true, serve_scep},
-	{"/crl", false, false, serve_crl},          {"/ca", false, false, serve_ca},
-	{"/delta.crl", false, false, serve_delta},  {"/health", false, false, serve_health},
-	{"/ocsp", false, true, serve_ocsp},
-};
-
+/* Is path this place, as it is or with what SCEP clients append to it (facts C11, C12)? */
 static bool
-is_at(const struct place *place, struct bytes path)
+is_at(struct bytes path, const char *place)
 {
 	static const char *const appended[] = {"", "/", "/pkiclient.exe"};
 
-	if (!place->is_exact)
-		return net_query_path_below(path, place->path);
 	for (size_t i = 0; i < ARRAY_SIZE(appended); i++) {
-		if (net_query_path_is(path, place->path, appended[i]))
+		if (net_query_path_is(path, place, appended[i]))
 			return true;
 	}
 	return false;
 }
 
+/*
+ * Is path one of SCEP's, and of which profile?  NDES' folder is what its program is: IIS runs mscep.dll for it.  The
+ * name of a profile needs no percent-escapes, so none are undone: what is written in another way is another address.
+ */
+static bool
+find_profile(const struct config *conf, struct bytes path, struct config_profile *ret_profile)
+{
+	static const char *const usual[] = {"/scep", "/cgi-bin/pkiclient.exe", "/certsrv/mscep",
+					    "/certsrv/mscep/mscep.dll"};
+	const size_t begin = sizeof("/scep/") - 1;
+	struct bytes name = {NULL, 0};
+	const uint8_t *slash;
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		if (is_at(path, usual[i]))
+			return config_profile_find(conf, name, ret_profile) == 0;
+	}
+	if (!net_query_path_below(path, "/scep") || path.len <= begin)
+		return false;
+	name = (struct bytes){path.data + begin, path.len - begin};
+	slash = memchr(name.data, '/', name.len);
+	name.len = slash != NULL ? (size_t)(slash - name.data) : name.len;
+	path = (struct bytes){name.data + name.len, path.len - begin - name.len};
+	return name.len > 0 && is_at(path, "") && config_profile_find(conf, name, ret_profile) == 0;
+}
+
+static const struct place places[] = {
+	{"/crl", false, serve_crl},       {"/ca", false, serve_ca},    {"/delta.crl", false, serve_delta},
+	{"/health", false, serve_health}, {"/ocsp", true, serve_ocsp},
+};
+
 void
 net_route_request(const struct net_route *route, struct net_http_request *request)
 {
+	struct config_profile profile;
 	struct net_query query;
 
 	net_query_parse(request->target, &query);
@@ -319,8 +370,12 @@ net_route_request(const struct net_route *route, struct net_http_request *reques
 		route_admin(route, request, &query);
 		return;
 	}
+	if (find_profile(route->conf, query.path, &profile)) {
+		serve_scep(route, &profile, request, &query);
+		return;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
-		if (!is_at(&places[i], query.path))
+		if (!net_query_path_below(query.path, places[i].path))
 			continue;
 		if (request->method == NET_HTTP_POST && !places[i].takes_post)
 			answer_method(request, "GET, HEAD");

@@ -22,6 +22,7 @@
 #include "board/base/buf.h"
 #include "board/base/err.h"
 #include "board/base/x509.h"
+#include "board/config.h"
 #include "board/msg.h"
 #include "net/cms_alg.h"
 
@@ -133,6 +134,8 @@ struct net_scep_answer {
 	int status;                /* STATUS_ISSUED, STATUS_REFUSED or STATUS_PENDING */
 	enum scep_fail fail_info;  /* with STATUS_REFUSED */
 	const char *text;          /* failInfoText with STATUS_REFUSED; NULL or "" for none; UTF-8 */
+	bool microsoft;            /* add Microsoft's attributes (facts, microsoft.md 1.11) */
+	uint32_t hresult;          /* with STATUS_REFUSED and those; 0: what fail_info stands for */
 	struct bytes certificate;  /* with STATUS_ISSUED, DER */
 	struct bytes crl;          /* with STATUS_ISSUED instead, DER; at most NET_SCEP_CRL_MAX */
 	struct bytes ra_sign;      /* certificate of the key that will sign, DER; RSA or EC */
@@ -172,11 +175,14 @@ void net_scep_reply_free(struct net_scep_reply *reply);
  */
 MUST_CHECK int net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out);
 
+/* What profile lets in. */
+struct net_scep_policy net_scep_policy_of(const struct config_profile *profile);
+
 /*
- * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF.  blank_line adds an empty one, which makes
- * strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
+ * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF: what profile lets in, then what it says beside.
+ * Its blank line makes strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
  */
-void net_scep_capabilities(const struct net_scep_policy *policy, bool blank_line, struct buf *out);
+void net_scep_capabilities(const struct config_profile *profile, struct buf *out);
 
 CLEANUP_STRUCT(net_scep_request, net_scep_request_free)
 CLEANUP_STRUCT(net_scep_reply, net_scep_reply_free)

@@ -8,12 +8,13 @@
 #include "board/base/clock.h"
 #include "board/base/der.h"
 #include "board/base/oid.h"
+#include "board/config_check.h"
 #include "net/cms.h"
 #include "net/scep.h"
 
 enum {
 	NONCE_SIZE = 16,
-	ATTRIBUTES_MAX = 10,
+	ATTRIBUTES_MAX = 12,
 	PART_LIMIT = 2 * 1024 * 1024, /* certificates of ours, or a CRL that fits, so this is never reached */
 };
 
@@ -132,6 +133,34 @@ put_digest(struct attributes *a, const struct net_scep_reply *reply)
 	return len > 0 ? 0 : ERR_CRYPTO;
 }
 
+/*
+ * Says no more than failInfo and failInfoText do, so it is no second answer to somebody who asks with changed messages
+ * (decisions/012).
+ */
+static uint32_t
+hresult_of(const struct net_scep_answer *answer)
+{
+	static const uint32_t of_fail[] = {
+		[SCEP_BAD_ALG] = HRESULT_BAD_ALGORITHM,        [SCEP_BAD_MESSAGE_CHECK] = HRESULT_BAD_DATA,
+		[SCEP_BAD_REQUEST] = HRESULT_INVALID_ARGUMENT, [SCEP_BAD_TIME] = HRESULT_BAD_TIME,
+		[SCEP_BAD_CERT_ID] = HRESULT_NOT_FOUND,
+	};
+
+	if (answer->hresult != 0)
+		return answer->hresult;
+	return (size_t)answer->fail_info < ARRAY_SIZE(of_fail) ? of_fail[answer->fail_info] : HRESULT_INVALID_ARGUMENT;
+}
+
+/* As NDES writes them: the HRESULT as a signed decimal number, and one word for success. */
+static void
+put_microsoft(struct attributes *a, const struct net_scep_answer *answer)
+{
+	if (answer->status == STATUS_REFUSED)
+		attribute_put_number(a, OID_MS_SCEP_ERROR, (int)(int32_t)hresult_of(answer));
+	else if (answer->status == STATUS_ISSUED && answer->crl.len == 0)
+		attribute_put(a, OID_MS_SCEP_SERVER_MESSAGE, DER_UTF8_STRING, bytes_of_text("Issued"));
+}
+
 /* Windows wants every one of these in a CertRep (facts C18); what the client did not send cannot be copied. */
 static int
 attributes_collect(struct attributes *a, const struct net_scep_reply *reply, const struct net_scep_request *request,
@@ -156,6 +185,8 @@ attributes_collect(struct attributes *a, const struct net_scep_reply *reply, con
 		attribute_put_number(a, OID_SCEP_FAIL_INFO, (int)answer->fail_info);
 	if (answer->status == STATUS_REFUSED && answer->text != NULL && answer->text[0] != '\0')
 		attribute_put(a, OID_SCEP_FAIL_INFO_TEXT, DER_UTF8_STRING, bytes_of_text(answer->text));
+	if (answer->microsoft)
+		put_microsoft(a, answer);
 	return buf_status(&a->bytes);
 }
 
@@ -393,11 +424,30 @@ net_scep_certs_only(const struct bytes *certs, size_t count, struct buf *out)
 	return buf_status(out);
 }
 
-void
-net_scep_capabilities(const struct net_scep_policy *policy, bool blank_line, struct buf *out)
+struct net_scep_policy
+net_scep_policy_of(const struct config_profile *profile)
 {
-	buf_printf(out, "AES\n%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n%s", policy->des3 ? "DES3\n" : "",
-		   policy->renewal ? "Renewal\n" : "", policy->sha1 ? "SHA-1\n" : "", blank_line ? "\n" : "");
+	return (struct net_scep_policy){
+		.sha1 = profile->sha1,
+		.des3 = profile->des3,
+		.des_requests = profile->des_requests,
+		.renewal = profile->renewal,
+	};
+}
+
+void
+net_scep_capabilities(const struct config_profile *profile, struct buf *out)
+{
+	const char *list = profile->caps_extra;
+	const char *word;
+	size_t len;
+
+	buf_printf(out, "AES\n%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n", profile->des3 ? "DES3\n" : "",
+		   profile->renewal ? "Renewal\n" : "", profile->sha1 ? "SHA-1\n" : "");
+	while ((word = config_check_word(&list, &len)) != NULL)
+		buf_printf(out, "%.*s\n", (int)len, word);
+	if (profile->caps_blank_line)
+		buf_put_u8(out, '\n');
 }
 
 int
@@ -407,7 +457,7 @@ net_scep_issuer_serial(struct bytes plain, struct bytes *ret_issuer, struct byte
 	struct view v;
 
 	if (der_whole(plain, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_SEQUENCE, &issuer) != 0 ||
-	    der_expect(&v, DER_INTEGER, &serial) != 0 || view_end(&v) != 0 || serial.content.len == 0)
+	    der_expect(&v, DER_INTEGER, &serial) != 0 || view_end(&v) != 0)
 		return ERR_FORMAT;
 	*ret_issuer = issuer.whole;
 	*ret_serial = serial.content;

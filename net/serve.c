@@ -136,7 +136,7 @@ take_identity(struct net_serve *serve, struct bytes body, struct err *e)
 
 	if (msg_identity_get(body, &message) != 0)
 		return err_set(e, ERR_FORMAT, 0, "the authority's identity is malformed");
-	rc = net_identity_new(&message, &serve->conf, &identity, e);
+	rc = net_identity_new(&message, &identity, e);
 	if (rc != 0)
 		return rc;
 	net_pkiop_set_identity(serve->operations, identity);
@@ -274,16 +274,12 @@ net_serve_stop(struct net_serve *serve)
 void
 net_serve_configure(struct net_serve *serve, const struct config *conf)
 {
-	struct err e = {0};
-
 	serve->conf = *conf;
 	net_http_configure(serve->http, conf);
 	net_pkiop_configure(serve->operations, conf);
 	net_ocspkeep_configure(serve->ocsp, conf);
 	if (serve->keep != NULL)
 		net_tlskeep_configure(serve->keep, conf);
-	if (serve->identity != NULL && net_identity_configure(serve->identity, conf, &e) != 0)
-		log_event(IDENTITY_REFUSED, serve->index, log_text(err_name(e.code)), log_text(e.text));
 }
 
 int

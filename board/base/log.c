@@ -32,6 +32,15 @@ static const struct {
 #undef EVENT
 };
 
+/* The event of NDES that an event always is; 0: none, or it depends. */
+static const uint8_t ndes[LOG_COUNT] = {
+#define NDES(event_, number_, help_) [LOG_##event_] = (number_),
+#define NDES_FIELD(event_, number_, help_)
+#include "board/base/ndes.def"
+#undef NDES
+#undef NDES_FIELD
+};
+
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug"};
 
 static _Atomic(const char *) log_role = "none";
@@ -65,21 +74,24 @@ log_level_parse(const char *word)
 	return -1;
 }
 
-/* "time=2026-11-22T12:00:00.123Z role=front level=info event=NAME " */
+/* "time=2026-11-22T12:00:00.123Z role=front level=info event=NAME ", and perhaps "ndes=NUMBER " */
 static size_t
 log_prefix(enum log_id id, char *line, size_t size)
 {
 	int64_t now = clock_wall_ms();
 	time_t second = (time_t)(now / 1000);
 	struct tm tm = {0};
+	char number[16] = "";
 	char day[32];
 	int n;
 
 	(void)gmtime_r(&second, &tm);
 	if (strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
 		day[0] = '\0';
-	n = snprintf(line, size, "time=%s.%03uZ role=%s level=%s event=%s ", day, (unsigned)(now % 1000) % 1000,
-		     atomic_load(&log_role), level_names[events[id].level], events[id].name);
+	if (ndes[id] != 0)
+		snprintf(number, sizeof(number), "ndes=%u ", (unsigned)ndes[id]);
+	n = snprintf(line, size, "time=%s.%03uZ role=%s level=%s event=%s %s", day, (unsigned)(now % 1000) % 1000,
+		     atomic_load(&log_role), level_names[events[id].level], events[id].name, number);
 	return n < 0 ? 0 : ((size_t)n < size ? (size_t)n : size - 1);
 }
 

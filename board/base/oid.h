@@ -61,6 +61,10 @@
 #define OID_SCEP_TRANSACTION_ID  OID_BYTES("\x60\x86\x48\x01\x86\xf8\x45\x01\x09\x07")
 #define OID_SCEP_FAIL_INFO_TEXT  OID_BYTES("\x2b\x06\x01\x05\x05\x07\x18\x01")
 
+/* Microsoft's in answers (facts, microsoft.md 1.11) */
+#define OID_MS_SCEP_ERROR          OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15\x21")
+#define OID_MS_SCEP_SERVER_MESSAGE OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15\x26")
+
 /* Certificate extensions */
 #define OID_SUBJECT_KEY_ID          OID_BYTES("\x55\x1d\x0e")
 #define OID_KEY_USAGE               OID_BYTES("\x55\x1d\x0f")

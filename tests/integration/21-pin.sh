@@ -61,7 +61,7 @@ same "SoftHSM has seen no wrong PIN" "" "$(pin_flags | grep -i 'count low\|final
 echo "$wrong" >"$dir/pin"
 : >"$dir/log"
 launch_appliance
-logged "with a wrong PIN the log says that the signer is held, and why" 'event=ROLE_HELD name=signer.*PIN'
+logged "with a wrong PIN the log says that the signer is held, and why" 'event=ROLE_HELD ndes=2 name=signer.*PIN'
 check "the CRL is served" wait_until 10 curl -fs -o /dev/null "$CRL_URL"
 check "GetCACert is served" curl -fs -o /dev/null "$SCEP_URL?operation=GetCACert"
 same "/health says 503" 503 "$(http_code "http://127.0.0.1:$HTTP/health")"
@@ -70,7 +70,7 @@ same "chancery status ends with 1" 1 $?
 check "and says that the signer is missing" grep -q 'Cause.*signer' "$dir/status"
 before=$(role_pid authority)
 kill -HUP "$(cat "$dir/chanceryd.pid")"
-logged "SIGHUP with a PIN file that did not change is no second attempt" 'event=ROLE_HELD name=signer.*same'
+logged "SIGHUP with a PIN file that did not change is no second attempt" 'event=ROLE_HELD ndes=2 name=signer.*same'
 same "the token was tried once" 1 "$(attempts)"
 same "and never since" "" "$(role_pid signer)"
 check "the token still has attempts left" test -z "$(pin_flags | grep -i 'final try\|locked')"

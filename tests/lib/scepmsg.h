@@ -100,6 +100,8 @@ struct scepmsg_reply {
 	int pki_status;            /* RFC 8894 3.2.1.3: 0 SUCCESS, 2 FAILURE, 3 PENDING */
 	int fail_info;             /* RFC 8894 3.2.1.4 */
 	char text[256];            /* failInfoText, "" when absent */
+	char error[16];            /* Microsoft's, in decimal; "" when absent, like the next */
+	char message[16];          /* Microsoft's */
 	X509 *issued;              /* first certificate of the content; NULL without content */
 	STACK_OF(X509) * inner;    /* all certificates of the content */
 	STACK_OF(X509) * outer;    /* all certificates beside the signature */

@@ -63,6 +63,8 @@ attributes_read(CMS_SignerInfo *si, const struct scepmsg_request *request, struc
 	struct bytes id = attribute_of(si, "2.16.840.1.113733.1.9.7", V_ASN1_PRINTABLESTRING);
 	struct bytes nonce = attribute_of(si, "2.16.840.1.113733.1.9.6", V_ASN1_OCTET_STRING);
 	struct bytes text = attribute_of(si, "1.3.6.1.5.5.7.24.1", V_ASN1_UTF8STRING);
+	struct bytes error = attribute_of(si, "1.3.6.1.4.1.311.21.33", V_ASN1_PRINTABLESTRING);
+	struct bytes message = attribute_of(si, "1.3.6.1.4.1.311.21.38", V_ASN1_UTF8STRING);
 
 	reply->message_type = number_of(si, "2.16.840.1.113733.1.9.2");
 	reply->pki_status = number_of(si, "2.16.840.1.113733.1.9.3");
@@ -70,6 +72,8 @@ attributes_read(CMS_SignerInfo *si, const struct scepmsg_request *request, struc
 	reply->has_sender_nonce = attribute_of(si, "2.16.840.1.113733.1.9.5", V_ASN1_OCTET_STRING).len == 16;
 	snprintf(reply->text, sizeof(reply->text), "%.*s", (int)text.len,
 		 text.data != NULL ? (const char *)text.data : "");
+	snprintf(reply->error, sizeof(reply->error), "%.*s", (int)error.len, (const char *)error.data);
+	snprintf(reply->message, sizeof(reply->message), "%.*s", (int)message.len, (const char *)message.data);
 	if (!bytes_equal(id, bytes_of_text(request->transaction_id)))
 		return err_set(e, ERR_VERIFY, 0, "transactionID of the reply is another");
 	if (!bytes_equal(nonce, (struct bytes){request->nonce, request->nonce_len}))

@@ -185,8 +185,8 @@ put_attribute(struct buf *out, struct bytes oid, struct bytes value)
 	der_close(out, whole);
 }
 
-void
-tbs_attributes_put(struct buf *out, bool message_type)
+static void
+put_attributes(struct buf *out, bool message_type, struct bytes oid, struct bytes value)
 {
 	size_t whole = der_open(out, DER_SET);
 
@@ -194,8 +194,22 @@ tbs_attributes_put(struct buf *out, bool message_type)
 	put_attribute(out, OID_MESSAGE_DIGEST, OID_BYTES("\x04\x04\x01\x02\x03\x04"));
 	if (message_type)
 		put_attribute(out, OID_SCEP_MESSAGE_TYPE, OID_BYTES("\x13\x01\x33"));
+	if (oid.len > 0)
+		put_attribute(out, oid, value);
 	der_close(out, whole);
 	CHECK_INT(buf_status(out), 0);
+}
+
+void
+tbs_attributes_put(struct buf *out, bool message_type)
+{
+	put_attributes(out, message_type, (struct bytes){NULL, 0}, (struct bytes){NULL, 0});
+}
+
+void
+tbs_attributes_put_more(struct buf *out, struct bytes oid, struct bytes value)
+{
+	put_attributes(out, true, oid, value);
 }
 
 void

@@ -58,6 +58,9 @@ void tbs_request_put(struct buf *out, unsigned version, struct bytes name, struc
 /* Appends the signed attributes of a SCEP message, without messageType if that is false. */
 void tbs_attributes_put(struct buf *out, bool message_type);
 
+/* The same with one more, of this type and with this whole value. */
+void tbs_attributes_put_more(struct buf *out, struct bytes oid, struct bytes value);
+
 /* Appends the signed attributes of a CMS message that is not SCEP's (RFC 8894 4.7.1). */
 void tbs_announcement_put(struct buf *out);
 

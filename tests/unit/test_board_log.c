@@ -80,6 +80,16 @@ TEST(an_event_is_one_line_with_all_keys)
 			     "pid=42\n");
 }
 
+TEST(an_event_that_ndes_has_too_says_its_number)
+{
+	log_event(STOPPING, "SIGTERM");
+	CHECK(strstr(logged(), " event=STOPPING ndes=3 cause=SIGTERM\n") != NULL);
+	log_event(SCEP_NOT_SCEP, "192.0.2.1", log_text("x"));
+	CHECK(strstr(logged(), " event=SCEP_NOT_SCEP ndes=16 peer=192.0.2.1 ") != NULL);
+	log_event(CONFIG_RELOADED, "x");
+	CHECK(strstr(logged(), "ndes") == NULL);
+}
+
 TEST(what_is_less_urgent_than_the_level_is_left_out)
 {
 	log_init("signer", LOG_LEVEL_WARNING);
@@ -239,9 +249,10 @@ TEST(threads_do_not_mix_their_lines)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, capture_start, capture_stop)
 
-TEST_MAIN(CASE(an_event_is_one_line_with_all_keys), CASE(what_is_less_urgent_than_the_level_is_left_out),
-	  CASE(levels_are_parsed_from_their_names), CASE(a_peer_cannot_forge_a_line_or_a_key),
-	  CASE(long_text_is_cut_and_shows_it), CASE(sixteen_escaped_texts_live_side_by_side),
-	  CASE(a_line_longer_than_a_pipe_takes_at_once_is_cut), CASE(a_storm_of_one_event_is_suppressed_and_counted),
+TEST_MAIN(CASE(an_event_is_one_line_with_all_keys), CASE(an_event_that_ndes_has_too_says_its_number),
+	  CASE(what_is_less_urgent_than_the_level_is_left_out), CASE(levels_are_parsed_from_their_names),
+	  CASE(a_peer_cannot_forge_a_line_or_a_key), CASE(long_text_is_cut_and_shows_it),
+	  CASE(sixteen_escaped_texts_live_side_by_side), CASE(a_line_longer_than_a_pipe_takes_at_once_is_cut),
+	  CASE(a_storm_of_one_event_is_suppressed_and_counted),
 	  CASE(a_reader_that_does_not_read_costs_lines_but_never_waits), CASE(errno_survives),
 	  CASE(threads_do_not_mix_their_lines))

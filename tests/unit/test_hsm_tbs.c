@@ -443,6 +443,27 @@ TEST(ra_signs_scep_attributes_alone)
 	CHECK_INT(check(KEY_RA_SIGN, ROLE_FRONT, DIGEST_SHA256, buf_bytes(&data)), ERR_FORMAT);
 }
 
+static int
+check_with(struct bytes oid)
+{
+	AUTO_BUF data;
+
+	buf_init(&data, 4096);
+	tbs_attributes_put_more(&data, oid, OID_BYTES("\x0c\x06Issued"));
+	return check(KEY_RA_SIGN, ROLE_FRONT, DIGEST_SHA256, buf_bytes(&data));
+}
+
+TEST(ra_signs_no_attributes_but_those_of_answers)
+{
+	CHECK_INT(check_with(OID_SCEP_PKI_STATUS), 0);
+	CHECK_INT(check_with(OID_MS_SCEP_ERROR), 0);
+	CHECK_INT(check_with(OID_MS_SCEP_SERVER_MESSAGE), 0);
+	CHECK_INT(check_with(OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15\x22")), ERR_DENIED); /* SERVER_STATE */
+	CHECK_INT(check_with(OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x15")), ERR_DENIED);
+	CHECK_INT(check_with(OID_CHALLENGE_PASSWORD), ERR_DENIED);
+	CHECK_INT(check_with(OID_SCEP_MESSAGE_TYPE), ERR_DENIED); /* the second */
+}
+
 TEST(audit_key_signs_checkpoints_alone)
 {
 	CHECK_INT(check(KEY_AUDIT, ROLE_AUTHORITY, DIGEST_SHA256, OID_BYTES("chancery-audit-checkpoint 1")), 0);
@@ -479,6 +500,7 @@ main(void)
 		RUN(no_generation_signs_for_another),
 		RUN(only_honest_crls_are_signed),
 		RUN(ra_signs_scep_attributes_alone),
+		RUN(ra_signs_no_attributes_but_those_of_answers),
 		RUN(audit_key_signs_checkpoints_alone),
 		RUN(nothing_is_issued_without_a_ca_certificate),
 	};

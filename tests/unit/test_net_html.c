@@ -6,6 +6,7 @@
 #include "tests/lib/test.h"
 
 static char page[32768];
+static const char *profile = "";
 
 static void
 make(const char *host, bool is_tls)
@@ -13,7 +14,7 @@ make(const char *host, bool is_tls)
 	AUTO_BUF out;
 
 	buf_init(&out, sizeof(page) - 1);
-	net_html_service(host, is_tls, &out);
+	net_html_service(host, is_tls, profile, &out);
 	CHECK_INT(buf_status(&out), 0);
 	memcpy(page, out.data, out.len);
 	page[out.len] = '\0';
@@ -43,6 +44,15 @@ TEST(the_service_page_says_what_to_type)
 	CHECK(has("href=\"/ca\"") && has("href=\"/crl\""));
 	make("[2001:db8::1]", true);
 	CHECK(has("<code>https://[2001:db8::1]/scep</code>"));
+}
+
+TEST(the_page_of_a_profile_shows_its_address_alone)
+{
+	profile = "routers";
+	make("pki.example", true);
+	profile = "";
+	CHECK(has("<code>https://pki.example/scep/routers</code>"));
+	CHECK(!has("mscep"));
 }
 
 TEST(a_page_loads_nothing_and_runs_nothing)
@@ -123,6 +133,6 @@ TEST(a_challenge_that_could_be_markup_is_escaped)
 }
 
 TEST_MAIN(RUN(a_host_that_could_be_markup_is_not_shown), RUN(the_service_page_says_what_to_type),
-	  RUN(a_page_loads_nothing_and_runs_nothing), RUN(the_policy_names_the_style_sheet),
-	  RUN(programs_find_challenge_and_thumbprint), RUN(programs_find_why_there_is_no_challenge),
-	  RUN(a_challenge_that_could_be_markup_is_escaped))
+	  RUN(the_page_of_a_profile_shows_its_address_alone), RUN(a_page_loads_nothing_and_runs_nothing),
+	  RUN(the_policy_names_the_style_sheet), RUN(programs_find_challenge_and_thumbprint),
+	  RUN(programs_find_why_there_is_no_challenge), RUN(a_challenge_that_could_be_markup_is_escaped))

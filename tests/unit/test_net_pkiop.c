@@ -23,6 +23,8 @@ enum mood { WORKS, SILENT, BUSY, TOKEN_AWAY, GONE, RETRIES, PENDS, REFUSES, TALK
 static struct {
 	struct loop *loop;
 	struct config conf;
+	struct config_profile profile;
+	bool microsoft;
 	struct net_pkiop_set *set;
 	struct net_identity *identity;
 	struct ipc *authority; /* front's ends */
@@ -146,6 +148,7 @@ authority_hears(struct ipc *ipc, struct ipc_message *message, void *arg)
 	CHECK_INT(message->type, MSG_ENROLL);
 	CHECK_INT(msg_enroll_get(message->body, &enroll), 0);
 	CHECK_TEXT(enroll.peer, "192.0.2.9");
+	CHECK_TEXT(enroll.profile, w.profile.name);
 	CHECK(enroll.signer.len > 100);
 	if (!authority_moody(ipc, message->id, w.on_enroll))
 		authority_issues(ipc, message->id, &enroll);
@@ -258,9 +261,11 @@ set_up(void **state)
 
 	memset(&w, 0, sizeof(w));
 	config_default(&w.conf);
+	if (config_profile_find(&w.conf, bytes_of_text(""), &w.profile) != 0)
+		return -1;
 	if (loop_new(&w.loop) != 0 || net_pkiop_set_new(&w.conf, &w.set) != 0)
 		return -1;
-	rc = net_identity_new(&message, &w.conf, &w.identity, NULL);
+	rc = net_identity_new(&message, &w.identity, NULL);
 	free((void *)(uintptr_t)ca.data);
 	free((void *)(uintptr_t)ra_sign.data);
 	free((void *)(uintptr_t)ra_decrypt.data);
@@ -334,9 +339,18 @@ on_answer(const struct net_pkiop_answer *answer, void *arg)
 }
 
 static void
+start_in(struct net_pkiop_set *set, struct bytes message)
+{
+	struct net_pkiop_ask ask = {
+		.message = message, .peer = "192.0.2.9", .profile = &w.profile, .microsoft = w.microsoft};
+
+	net_pkiop_start(set, &ask, on_answer, NULL);
+}
+
+static void
 start(struct bytes message)
 {
-	net_pkiop_start(w.set, message, "192.0.2.9", on_answer, NULL);
+	start_in(w.set, message);
 }
 
 static void
@@ -681,16 +695,90 @@ TEST(after_a_lost_reply_the_same_message_gets_the_same_certificate)
 	scepmsg_request_fini(&request);
 }
 
+/* ---- profiles --------------------------------------------------------------------------------------------------- */
+
+static struct scepmsg_reply
+reply_to(const struct scepmsg_request *request)
+{
+	struct scepmsg_reply reply;
+	struct err e = {0};
+	unsigned n = w.answered;
+
+	start(request->der);
+	await(n + 1);
+	CHECK_INT(w.answers[n].status, 200);
+	if (scepmsg_reply_parse(w.bodies[n], &keys.client, request, keys.ra_sign, &reply, &e) != 0)
+		fail_msg("%s", e.text);
+	return reply;
+}
+
+/* With it the transaction is the same one, at whatever URL it is asked for. */
+TEST(a_profile_decides_what_is_in_the_answer_and_not_which_certificate)
+{
+	struct scepmsg_request request = good_request();
+	struct scepmsg_reply plain = reply_to(&request);
+	struct scepmsg_reply other;
+
+	CHECK_INT(sk_X509_num(plain.outer), 1);
+	CHECK_INT(sk_X509_num(plain.inner), 1);
+	CHECK_TEXT(plain.message, "");
+	snprintf(w.profile.name, sizeof(w.profile.name), "routers");
+	w.profile.certrep_ca = true;
+	w.microsoft = true;
+	other = reply_to(&request);
+	CHECK_INT(sk_X509_num(other.outer), 2);
+	CHECK_INT(sk_X509_num(other.inner), 2);
+	CHECK_TEXT(other.message, "Issued");
+	CHECK_INT(X509_cmp(plain.issued, other.issued), 0);
+	CHECK_INT(w.enrolls, 1);
+	scepmsg_reply_fini(&plain);
+	scepmsg_reply_fini(&other);
+	scepmsg_request_fini(&request);
+}
+
+TEST(the_authority_is_told_the_profile)
+{
+	struct scepmsg_request request = good_request();
+	int fail_info;
+
+	snprintf(w.profile.name, sizeof(w.profile.name), "abcdefghijabcdefghijabcdefghij-9");
+	start(request.der);
+	await(1);
+	CHECK_INT(pki_status(0, &request, &fail_info), 0);
+	CHECK_INT(w.enrolls, 1);
+	scepmsg_request_fini(&request);
+}
+
+TEST(each_profile_has_a_floor_of_its_own)
+{
+	struct scepmsg_options weak = {.digest = EVP_sha1(), .cipher = EVP_des_ede3_cbc()};
+	struct scepmsg_request request = request_with(&weak, keys.ra_decrypt);
+	struct scepmsg_reply reply = reply_to(&request);
+
+	CHECK_INT(reply.fail_info, SCEP_BAD_ALG);
+	scepmsg_reply_fini(&reply);
+	w.profile.sha1 = true;
+	reply = reply_to(&request);
+	CHECK_INT(reply.fail_info, SCEP_BAD_ALG);
+	scepmsg_reply_fini(&reply);
+	CHECK_INT(w.unwraps, 0);
+	w.profile.des3 = true;
+	reply = reply_to(&request);
+	CHECK_INT(reply.pki_status, 0);
+	scepmsg_reply_fini(&reply);
+	scepmsg_request_fini(&request);
+}
+
 TEST(without_channels_or_identity_it_is_a_retry_at_once)
 {
 	struct net_pkiop_set *fresh;
 	struct scepmsg_request request = good_request();
 
 	CHECK_INT(net_pkiop_set_new(&w.conf, &fresh), 0);
-	net_pkiop_start(fresh, request.der, "192.0.2.9", on_answer, NULL);
+	start_in(fresh, request.der);
 	CHECK_INT(w.answered, 1);
 	net_pkiop_set_identity(fresh, w.identity);
-	net_pkiop_start(fresh, request.der, "192.0.2.9", on_answer, NULL);
+	start_in(fresh, request.der);
 	CHECK_INT(w.answered, 2);
 	CHECK(w.answers[0].status == 503 && w.answers[1].status == 503);
 	net_pkiop_set_free(fresh);
@@ -755,6 +843,9 @@ main(void)
 		WITH(the_death_of_the_signer_in_the_middle_makes_it_a_retry),
 		WITH(the_death_of_the_authority_in_the_middle_makes_it_a_retry),
 		WITH(after_a_lost_reply_the_same_message_gets_the_same_certificate),
+		WITH(a_profile_decides_what_is_in_the_answer_and_not_which_certificate),
+		WITH(the_authority_is_told_the_profile),
+		WITH(each_profile_has_a_floor_of_its_own),
 		WITH(without_channels_or_identity_it_is_a_retry_at_once),
 		WITH(nonsense_from_other_roles_makes_it_a_retry),
 		WITH(more_than_may_be_in_flight_are_told_to_retry),

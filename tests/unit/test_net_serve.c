@@ -223,6 +223,7 @@ TEST(every_path_that_clients_have_built_in_is_served)
 TEST(what_clients_do_not_append_is_nowhere)
 {
 	static const char *const paths[] = {"/scep/profile",
+					    "/scep/profile/pkiclient.exe",
 					    "/scep/pkiclient.exe/more",
 					    "/scep//",
 					    "/certsrv/mscep/other.dll",
@@ -278,6 +279,118 @@ TEST(the_settings_decide_what_getcacert_holds_and_count_at_once)
 	CHECK(has("\n\n"));
 }
 
+/* ---- profiles --------------------------------------------------------------------------------------------------- */
+
+static void
+configure(const char *text)
+{
+	struct err e = {0};
+
+	if (config_parse(text, "F", &w.conf, &e) != 0)
+		fail_msg("%s", e.text);
+	net_serve_configure(w.serve, &w.conf);
+}
+
+static const char two[] = "profiles = ( { name = \"routers\"; getcacert_root = false; caps_extra = \"X-1\"; },"
+			  "{ name = \"legacy\"; preset = \"scepclient\"; getcacert_chain = false; } );";
+
+TEST(a_profile_has_its_url_in_every_form_and_case)
+{
+	static const char *const paths[] = {"/scep/routers", "/scep/routers/", "/scep/routers/pkiclient.exe",
+					    "/SCEP/Routers/PKIClient.EXE", "http://b/scep/routers"};
+	char target[200];
+
+	speak();
+	configure(two);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		snprintf(target, sizeof(target), "%s?operation=GetCACaps&message=0", paths[i]);
+		CHECK_INT(ask("GET", target), 200);
+		CHECK(has("SCEPStandard\nX-1\n"));
+		CHECK_INT(ask("GET", paths[i]), 200);
+		CHECK(has("<code>http://a/scep/routers</code>"));
+	}
+	CHECK_INT(ask("POST", "/scep/routers"), 400);
+}
+
+TEST(what_is_nearly_the_url_of_a_profile_is_nowhere)
+{
+	static const char *const paths[] = {"/scep/router",
+					    "/scep/routersx",
+					    "/scep/routers//",
+					    "/scep//routers",
+					    "/scep/./routers",
+					    "/scep/x/../routers",
+					    "/scep/routers/..",
+					    "/scep/rout%65rs",
+					    "/scep/routers%2f",
+					    "/scep%2frouters",
+					    "/scep/routers%00",
+					    "/scep/routers;a",
+					    "/scep/routers/pkiclient.exe/",
+					    "/scep/routers/legacy",
+					    "/scep/r%",
+					    "/scep/../scep/routers",
+					    "/cgi-bin/routers",
+					    "/certsrv/mscep/routers",
+					    "/routers"};
+	char target[200];
+
+	speak();
+	configure(two);
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		snprintf(target, sizeof(target), "%s?operation=GetCACaps", paths[i]);
+		if (ask("GET", target) != 404)
+			fail_msg("%s: %.40s", target, w.out);
+	}
+}
+
+TEST(every_truncation_of_a_profiles_url_is_nowhere_or_the_settings_own)
+{
+	char target[100] = "/scep/routers";
+
+	speak();
+	configure(two);
+	for (size_t len = strlen(target) - 1; len > 1; len--) {
+		target[len] = '\0';
+		CHECK_INT(ask("GET", target), len == strlen("/scep") || len == strlen("/scep/") ? 200 : 404);
+		CHECK(!has("routers"));
+	}
+}
+
+/* How long the answer of this profile to GetCACert is. */
+static size_t
+cacert_length_of(const char *name)
+{
+	char target[100];
+
+	snprintf(target, sizeof(target), "/scep/%s?operation=GetCACert", name);
+	CHECK_INT(ask("HEAD", target), 200);
+	return strtoul(strstr(w.out, "Content-Length: ") + 16, NULL, 10);
+}
+
+TEST(each_profile_has_its_own_getcacert_and_capabilities)
+{
+	speak();
+	configure(two);
+	CHECK_INT(cacert_length() - cacert_length_of("routers"), root.len);
+	CHECK_INT(cacert_length_of("legacy"), sub.len);
+	CHECK(has("\r\nContent-Type: application/x-x509-ca-cert\r\n"));
+	CHECK_INT(ask("GET", "/scep/legacy?operation=GetCACaps"), 200);
+	CHECK(has("\nSHA-1\n") && !has("X-1"));
+	CHECK_INT(ask("GET", "/scep?operation=GetCACaps"), 200);
+	CHECK(!has("\nSHA-1\n") && !has("X-1"));
+}
+
+TEST(profiles_come_and_go_at_a_reload)
+{
+	speak();
+	CHECK_INT(ask("GET", "/scep/routers"), 404);
+	configure(two);
+	CHECK_INT(ask("GET", "/scep/routers"), 200);
+	configure("");
+	CHECK_INT(ask("GET", "/scep/routers"), 404);
+}
+
 TEST(a_crl_that_is_known_already_is_not_sent_again)
 {
 	char field[200];
@@ -288,6 +401,14 @@ TEST(a_crl_that_is_known_already_is_not_sent_again)
 	CHECK(has("\r\nContent-Type: application/pkix-crl\r\n") && has("\r\n\r\nCRL"));
 	CHECK(has("\r\nLast-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
 	CHECK(has("\r\nCache-Control: max-age=1000\r\n") || has("\r\nCache-Control: max-age=999\r\n"));
+	w.conf.ca_crl_cache_minutes = 10;
+	net_serve_configure(w.serve, &w.conf);
+	CHECK_INT(ask("GET", "/crl"), 200);
+	CHECK(has("\r\nCache-Control: max-age=600\r\n"));
+	w.conf.ca_crl_cache_minutes = 0;
+	net_serve_configure(w.serve, &w.conf);
+	CHECK_INT(ask("GET", "/crl"), 200);
+	CHECK(has("\r\nCache-Control: max-age=0\r\n"));
 	tag = strstr(w.out, "ETag: ") + 6;
 	snprintf(field, sizeof(field), "If-None-Match: %.*s\r\n", (int)strcspn(tag, "\r"), tag);
 	CHECK_INT(ask_with("GET", "/crl", field), 304);
@@ -382,6 +503,11 @@ main(void)
 		WITH(what_clients_do_not_append_is_nowhere),
 		WITH(a_page_for_people_is_kept_and_guessed_by_nobody),
 		WITH(the_settings_decide_what_getcacert_holds_and_count_at_once),
+		WITH(a_profile_has_its_url_in_every_form_and_case),
+		WITH(what_is_nearly_the_url_of_a_profile_is_nowhere),
+		WITH(every_truncation_of_a_profiles_url_is_nowhere_or_the_settings_own),
+		WITH(each_profile_has_its_own_getcacert_and_capabilities),
+		WITH(profiles_come_and_go_at_a_reload),
 		WITH(a_crl_that_is_known_already_is_not_sent_again),
 		WITH(what_was_said_is_served_while_the_others_are_away),
 		WITH(a_broken_identity_leaves_the_old_one_in_use),

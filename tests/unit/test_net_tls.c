@@ -358,7 +358,7 @@ set_up(void **state)
 	message.chain.item[1] = made.root_der;
 	memset(&k, 0, sizeof(k));
 	config_default(&conf);
-	if (loop_new(&k.loop) != 0 || net_identity_new(&message, &conf, &k.identity, NULL) != 0)
+	if (loop_new(&k.loop) != 0 || net_identity_new(&message, &k.identity, NULL) != 0)
 		return -1;
 	return net_tlskeep_new(k.loop, &conf, on_context, NULL, &k.keep);
 }
