@@ -30,14 +30,20 @@ static const struct app_command commands[] = {
 	 app_command_status},
 	{"challenge create",
 	 NULL,
-	 {NUMBER("count", "N", 1, 10000, 1), NUMBER("minutes", "M", 1, 525600, 0)},
-	 "makes one-time challenges and prints them, a line each",
+	 {NUMBER("count", "N", 1, 10000, 1), NUMBER("minutes", "M", 1, 525600, 0), TEXT_OPTION("template", "T"),
+	  TEXT_OPTION("subject", "NAME"), TEXT_OPTION("san", "NAMES"), TEXT_OPTION("key", "SHA256")},
+	 "makes one-time challenges, good for what the options say alone, and prints them, a line each",
 	 app_command_challenge_create},
 	{"challenge list",
 	 NULL,
-	 {{0}},
-	 "how many challenges are open (they cannot be shown again)",
+	 {FLAG("all"), NUMBER("limit", "N", 1, 500, 50), NUMBER("offset", "N", 0, INT64_MAX, 0)},
+	 "how many are open, and who made those that are bound (or all) for what",
 	 app_command_challenge_list},
+	{"challenge revoke",
+	 "[NUMBER]",
+	 {FLAG("all")},
+	 "revokes one challenge, or all that are open; NUMBER is from the list",
+	 app_command_challenge_revoke},
 	{"request list", NULL, {{0}}, "requests that wait for an operator, and those denied", app_command_request_list},
 	{"request show", "ID", {{0}}, "one request with its names and key", app_command_request_show},
 	{"request approve", "ID", {{0}}, "approves a request and issues its certificate", app_command_request_approve},
@@ -257,7 +263,7 @@ take_rest(struct app_session *session, char words[][256], size_t first, size_t c
 		}
 		snprintf(session->argument, sizeof(session->argument), "%s", words[i]);
 	}
-	if (command->argument == NULL || session->argument[0] != '\0')
+	if (command->argument == NULL || session->argument[0] != '\0' || command->argument[0] == '[')
 		return 0;
 	fail_usage(session, "Something is missing", command->argument);
 	return ERR_FORMAT;

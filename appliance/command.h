@@ -24,7 +24,7 @@ struct app_option {
 
 struct app_command {
 	const char *words;    /* "certificate show" */
-	const char *argument; /* what the help calls it; NULL: none */
+	const char *argument; /* what the help calls it; NULL: none; "[NAME]": may be left out */
 	struct app_option options[APP_OPTION_MAX];
 	const char *help;
 	void (*run)(struct app_session *session);
@@ -60,11 +60,14 @@ void app_command_request_show(struct app_session *session);    /* one request, w
 void app_command_request_approve(struct app_session *session); /* and issues it */
 void app_command_request_deny(struct app_session *session);    /* the device is told at its next question */
 
-/* The handlers: command_unit.c */
+/* The handlers: command_challenge.c */
 void app_command_challenge_create(struct app_session *session); /* one-time challenges, a line each */
-void app_command_challenge_list(struct app_session *session);   /* how many are open */
-void app_command_status(struct app_session *session);           /* one screen; exit status 1 when degraded */
-void app_command_audit_list(struct app_session *session);       /* the newest records */
-void app_command_audit_verify(struct app_session *session);     /* checks the chain */
+void app_command_challenge_list(struct app_session *session);   /* how many are open, and what some are bound to */
+void app_command_challenge_revoke(struct app_session *session); /* one, or all that are open */
+
+/* The handlers: command_unit.c */
+void app_command_status(struct app_session *session);       /* one screen; exit status 1 when degraded */
+void app_command_audit_list(struct app_session *session);   /* the newest records */
+void app_command_audit_verify(struct app_session *session); /* checks the chain */
 
 #endif

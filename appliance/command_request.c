@@ -22,7 +22,7 @@ fail_request(struct app_session *session, int code, const struct err *e)
 	if (code == ERR_UNKNOWN)
 		app_session_fail(session, APP_EXIT_FAILED,
 				 "No request %.20s waits; \"chancery request list\" shows all.", session->argument);
-	else if (code == ERR_STAGE)
+	else if (code == ERR_STAGE || code == ERR_DENIED || code == ERR_EXISTS)
 		app_session_fail(session, APP_EXIT_FAILED, "Nothing changed: %s.",
 				 app_command_plain(e->text, plain, sizeof(plain)));
 	else
@@ -53,20 +53,23 @@ on_list(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
 	int64_t now = clock_wall();
-	char left[32], subject[40];
+	char left[32], subject[32], approvals[16];
 
 	if (request->code != 0) {
 		app_store_request_fini(request);
 		app_session_fail(session, APP_EXIT_FAILED, "The store cannot be read: %s.", err_name(request->code));
 		return;
 	}
-	app_session_print(session, "%6s  %-8s  %-10s  %-8s  %s\n", "ID", "STATE", "SINCE", "ENDS IN", "SUBJECT");
+	app_session_print(session, "%6s  %-8s  %-6s  %-10s  %-8s  %s\n", "ID", "STATE", "OK", "SINCE", "ENDS IN",
+			  "SUBJECT");
 	for (size_t i = 0; i < request->held_count; i++) {
 		const struct app_held *held = &request->held[i];
 		char since[24];
 
-		app_session_print(session, "%6lld  %-8s  %.10s  %-8s  %s\n", (long long)held->number,
-				  app_held_state_name(held->state), clock_text(held->created, since, sizeof(since)),
+		snprintf(approvals, sizeof(approvals), "%d of %d", held->approvals, held->approvals_needed);
+		app_session_print(session, "%6lld  %-8s  %-6s  %.10s  %-8s  %s\n", (long long)held->number,
+				  app_held_state_name(held->state), approvals,
+				  clock_text(held->created, since, sizeof(since)),
 				  app_command_span(held->expires - now, left, sizeof(left)),
 				  app_command_plain(held->subject, subject, sizeof(subject)));
 	}
@@ -105,6 +108,19 @@ print_san(struct app_session *session, struct bytes san)
 	GENERAL_NAMES_free(names);
 }
 
+/* "1 of 2 approvals (alice)" */
+static void
+print_approvals(struct app_session *session, const struct app_held *held)
+{
+	char plain[256];
+
+	app_session_print(session, "Approved      %d of %d approval%s", held->approvals, held->approvals_needed,
+			  held->approvals_needed == 1 ? "" : "s");
+	if (held->approvers[0] != '\0')
+		app_session_print(session, " (%s)", app_command_plain(held->approvers, plain, sizeof(plain)));
+	app_session_print(session, "\n");
+}
+
 static void
 print_held(struct app_session *session, const struct app_held *held)
 {
@@ -118,7 +134,9 @@ print_held(struct app_session *session, const struct app_held *held)
 		app_session_print(session, " by %s", app_command_plain(held->operator, plain, sizeof(plain)));
 	if (held->reason[0] != '\0')
 		app_session_print(session, ": %s", app_command_plain(held->reason, plain, sizeof(plain)));
-	app_session_print(session, "\nSubject       %s\n", app_command_plain(held->subject, plain, sizeof(plain)));
+	app_session_print(session, "\n");
+	print_approvals(session, held);
+	app_session_print(session, "Subject       %s\n", app_command_plain(held->subject, plain, sizeof(plain)));
 	print_san(session, held->san);
 	app_session_print(session, "Key           SHA-256 %s\n",
 			  bytes_hex((struct bytes){hash, sizeof(hash)}, hex, sizeof(hex)));
@@ -168,18 +186,36 @@ on_issued(int code, const struct err *e, struct bytes serial, void *arg)
 }
 
 static void
+waits_for_more(struct app_session *session, const struct app_held *held)
+{
+	int missing = held->approvals_needed - held->approvals;
+	char plain[256];
+
+	log_event(REQUEST_APPROVAL, (long long)held->number, log_text(held->subject), session->actor, held->approvals,
+		  held->approvals_needed);
+	app_session_print(session, "Approved by %s; %d more %s needed.\n",
+			  app_command_plain(held->approvers, plain, sizeof(plain)), missing,
+			  missing == 1 ? "is" : "are");
+}
+
+static void
 on_approved(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
 	struct err e = request->e;
 	int64_t number = request->number;
 	int code = request->code;
+	bool complete = code == 0 && request->held[0].state == APP_HELD_APPROVED;
 
-	if (code == 0)
+	if (complete)
 		log_event(REQUEST_APPROVED, (long long)number, log_text(request->held[0].subject), session->actor);
+	else if (code == 0)
+		waits_for_more(session, &request->held[0]);
 	app_store_request_fini(request);
-	if (code == 0)
+	if (complete)
 		app_pending_issue(session->authority, number, on_issued, session);
+	else if (code == 0)
+		app_session_end(session, APP_EXIT_OK);
 	else
 		fail_request(session, code, &e);
 }
@@ -187,8 +223,15 @@ on_approved(struct app_store_request *request, void *arg)
 void
 app_command_request_approve(struct app_session *session)
 {
-	if (for_number(session, APP_STORE_APPROVE))
-		app_session_ask(session, on_approved);
+	struct app_account root;
+
+	if (!for_number(session, APP_STORE_APPROVE))
+		return;
+	/* Whoever is root is nobody in particular. */
+	app_account_root(&root);
+	if (strcmp(session->account.name, root.name) != 0)
+		snprintf(session->request.account, sizeof(session->request.account), "%s", session->account.name);
+	app_session_ask(session, on_approved);
 }
 
 static void

@@ -18,7 +18,7 @@ struct app_authority;
 struct app_command;
 struct app_session;
 
-enum { APP_SESSION_MAX = 8, APP_SESSION_MS = 60 * 1000, APP_OPTION_MAX = 4 };
+enum { APP_SESSION_MAX = 8, APP_SESSION_MS = 60 * 1000, APP_OPTION_MAX = 8 };
 
 /* Exit statuses of the chancery command. */
 enum { APP_EXIT_OK, APP_EXIT_FAILED, APP_EXIT_USAGE };
@@ -47,7 +47,7 @@ struct app_session {
 	char argument[256];
 	bool given[APP_OPTION_MAX];
 	int64_t number[APP_OPTION_MAX];
-	char text[APP_OPTION_MAX][128];
+	char text[APP_OPTION_MAX][256];
 
 	/* for the command's use */
 	struct buf out;

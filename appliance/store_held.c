@@ -236,16 +236,14 @@ static int
 add_approval(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	struct app_held *held = &r->held[0];
-	struct app_store_query q;
+	const char *account = r->account[0] != '\0' ? r->account : "root";
+	struct app_store_query q = app_store_query(w->db, APP_STMT_APPROVAL_ADD);
 	size_t len = strlen(held->approvers);
 
 	held->approvals++;
-	if (r->account[0] == '\0')
-		return 0;
-	snprintf(held->approvers + len, sizeof(held->approvers) - len, "%s%s", len > 0 ? ", " : "", r->account);
-	q = app_store_query(w->db, APP_STMT_APPROVAL_ADD);
+	snprintf(held->approvers + len, sizeof(held->approvers) - len, "%s%s", len > 0 ? ", " : "", account);
 	app_store_query_int(&q, r->number);
-	app_store_query_text(&q, r->account);
+	app_store_query_text(&q, account);
 	app_store_query_int(&q, app_store_change_now(r));
 	return app_store_query_run(&q, e);
 }

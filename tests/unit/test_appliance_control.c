@@ -254,6 +254,106 @@ count_lines(const char *text)
 	return lines;
 }
 
+TEST(binds_challenges_and_lists_what_to)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	char challenge[65];
+
+	open_control(&o);
+	CHECK_INT(chancery(&o, "challenge create --subject dev1"), APP_EXIT_USAGE);
+	CHECK(strstr(error, "--subject: name") != NULL);
+	CHECK_INT(chancery(&o, "challenge create --san dev1.example"), APP_EXIT_USAGE);
+	CHECK(strstr(error, "--san: san: \"dev1.example\" is none of") != NULL);
+	CHECK_INT(chancery(&o, "challenge create --key 00"), APP_EXIT_USAGE);
+	CHECK_INT(chancery(&o, "challenge create --subject="), APP_EXIT_USAGE);
+	CHECK_INT(office_counts(&o).challenges_open, 0);
+
+	CHECK_INT(chancery(&o, "challenge create"), APP_EXIT_OK);
+	CHECK_INT(chancery(&o, "challenge list"), APP_EXIT_OK);
+	CHECK(strstr(out, "NUMBER") == NULL);
+	CHECK_INT(chancery(&o, "challenge create --count 70 --subject CN=t,O=Example --san "
+			       "DNS:a.example,DNS:b.example,email:somebody@c.example,URI:urn:x --key "
+			       "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f --template device"),
+		  APP_EXIT_OK);
+	CHECK_INT(count_lines(out), 70);
+	snprintf(challenge, sizeof(challenge), "%.*s", o.conf.challenge_length, out);
+	CHECK_INT(chancery(&o, "challenge list --limit 60"), APP_EXIT_OK);
+	CHECK(strstr(out, "Open          71 of at most") != NULL);
+	CHECK(strstr(out, "\n      2  ") != NULL);
+	CHECK(strstr(out, "    Subject   CN=t, O=Example\n") != NULL);
+	CHECK(strstr(out, "    Key       000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n") != NULL);
+	CHECK(strstr(out, "    Template  device\n") != NULL);
+	CHECK(strstr(out, "    SAN       DNS:a.example, ") != NULL);
+	CHECK(strstr(out, "\n      1  ") == NULL);
+	CHECK(strstr(out, "--offset 60") != NULL);
+	CHECK(strstr(out, challenge) == NULL);
+	for (char *rest = out, *line; (line = strsep(&rest, "\n")) != NULL;)
+		CHECK(strlen(line) < 80);
+	CHECK_INT(chancery(&o, "challenge list --all --limit 1"), APP_EXIT_OK);
+	CHECK(strstr(out, "\n      1  ") != NULL && strstr(out, "root") != NULL);
+
+	office_enroll(&o, "t", key, challenge);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	CHECK_INT(o.front.last.fail_info, SCEP_BAD_REQUEST);
+	CHECK_INT(office_counts(&o).challenges_open, 71);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(revokes_challenges_by_number_or_all)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	char challenge[65];
+
+	open_control(&o);
+	CHECK_INT(chancery(&o, "challenge create --count 3"), APP_EXIT_OK);
+	snprintf(challenge, sizeof(challenge), "%.*s", o.conf.challenge_length, out);
+	CHECK_INT(chancery(&o, "challenge revoke"), APP_EXIT_USAGE);
+	CHECK_INT(chancery(&o, "challenge revoke 1 --all"), APP_EXIT_USAGE);
+	CHECK_INT(chancery(&o, "challenge revoke -1"), APP_EXIT_USAGE);
+	CHECK_INT(chancery(&o, "challenge revoke 1x"), APP_EXIT_USAGE);
+	CHECK_INT(chancery(&o, "challenge revoke 4"), APP_EXIT_FAILED);
+	CHECK(strstr(error, "number 4") != NULL);
+	CHECK_INT(office_counts(&o).challenges_open, 3);
+	CHECK_INT(chancery(&o, "challenge revoke 2"), APP_EXIT_OK);
+	CHECK_INT(chancery(&o, "challenge revoke 2"), APP_EXIT_FAILED);
+	CHECK_INT(chancery(&o, "challenge revoke --all"), APP_EXIT_OK);
+	CHECK_TEXT(out, "Revoked: all 2 that were open.\n");
+	office_enroll(&o, "t", key, challenge);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(says_who_else_has_to_approve)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+
+	open_control(&o);
+	snprintf(o.conf.challenge_missing, sizeof(o.conf.challenge_missing), "pending");
+	o.conf.template_approvals = 2;
+	office_enroll(&o, "t", key, NULL);
+	o.conf.template_approvals = 1;
+	office_enroll(&o, "u", key, NULL);
+	CHECK_INT(chancery(&o, "request list"), APP_EXIT_OK);
+	CHECK(strstr(out, "pending   0 of 2") != NULL && strstr(out, "pending   0 of 1") != NULL);
+	for (char *rest = out, *line; (line = strsep(&rest, "\n")) != NULL;)
+		CHECK(strlen(line) < 80);
+	CHECK_INT(chancery(&o, "request approve 1"), APP_EXIT_FAILED);
+	CHECK(strstr(error, "this request needs 2 named operators: chancery --operator NAME request approve 1") !=
+	      NULL);
+	CHECK_INT(chancery(&o, "request show 1"), APP_EXIT_OK);
+	CHECK(strstr(out, "Approved      0 of 2 approvals\n") != NULL);
+	CHECK_INT(chancery(&o, "request approve 2"), APP_EXIT_OK);
+	CHECK(strstr(out, "Approved and issued") != NULL);
+	CHECK_INT(chancery(&o, "request deny 1"), APP_EXIT_OK);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 /* Enrolls a device whose common name stands last in a long subject, as most clients write it. */
 static void
 enroll_long_name(struct office *o)
@@ -554,9 +654,10 @@ TEST(survives_callers_that_hang_up_and_turns_away_too_many)
 
 TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_wrongly),
 	  RUN(finds_no_certificate_that_is_not_there), RUN(makes_challenges_that_devices_can_use_up_to_the_limit),
-	  RUN(lists_certificates_in_pages_that_fit_a_terminal), RUN(lists_more_than_one_page_completely),
-	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
-	  RUN(revokes_while_the_token_is_away_and_says_so),
+	  RUN(binds_challenges_and_lists_what_to), RUN(revokes_challenges_by_number_or_all),
+	  RUN(says_who_else_has_to_approve), RUN(lists_certificates_in_pages_that_fit_a_terminal),
+	  RUN(lists_more_than_one_page_completely), RUN(shows_revokes_and_publishes),
+	  RUN(shows_names_of_devices_without_steering_the_terminal), RUN(revokes_while_the_token_is_away_and_says_so),
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
 	  RUN(says_so_when_there_is_no_pem_or_too_much),
 	  RUN(tells_in_the_status_that_clock_or_disk_keep_it_from_issuing),
