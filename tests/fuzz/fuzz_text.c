@@ -121,8 +121,8 @@ check_host(const char *host)
 
 	buf_init(&with, 65536);
 	buf_init(&without, 65536);
-	net_html_service(host, true, &with);
-	net_html_service(NULL, true, &without);
+	net_html_service(host, true, "", &with);
+	net_html_service(NULL, true, "", &without);
 	HOLDS(buf_status(&with) == 0);
 	text = ground_text(buf_bytes(&with));
 	if (host[0] != '\0' && strpbrk(host, "<>\"'&\\ ") != NULL)
