@@ -457,7 +457,7 @@ net_scep_issuer_serial(struct bytes plain, struct bytes *ret_issuer, struct byte
 	struct view v;
 
 	if (der_whole(plain, DER_SEQUENCE, &v) != 0 || der_expect(&v, DER_SEQUENCE, &issuer) != 0 ||
-	    der_expect(&v, DER_INTEGER, &serial) != 0 || view_end(&v) != 0)
+	    der_expect(&v, DER_INTEGER, &serial) != 0 || view_end(&v) != 0 || serial.content.len == 0)
 		return ERR_FORMAT;
 	*ret_issuer = issuer.whole;
 	*ret_serial = serial.content;

@@ -7,6 +7,7 @@
 #include <openssl/provider.h>
 #include <openssl/rsa.h>
 
+#include "board/base/oid.h"
 #include "net/cms.h"
 #include "net/scep.h"
 #include "tests/lib/certs.h"
@@ -876,6 +877,27 @@ TEST(certificates_only_keep_their_order)
 	CHECK_INT(net_scep_certs_only(certs, ARRAY_SIZE(certs), &out), ERR_LIMIT);
 }
 
+/* The last was found by tests/fuzz/fuzz_cms. */
+TEST(what_queries_have_inside_is_read_strictly)
+{
+	static const struct bytes bad[] = {
+		OID_BYTES(""),
+		OID_BYTES("\x30\x02\x30\x00"),
+		OID_BYTES("\x30\x05\x31\x00\x02\x01\x01"),
+		OID_BYTES("\x30\x06\x30\x00\x02\x01\x01\x00"),
+		OID_BYTES("\x30\x05\x30\x00\x02\x01\x01\x00"),
+		OID_BYTES("\x30\x04\x30\x00\x02\x00"),
+	};
+	struct bytes issuer, serial;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_INT(net_scep_issuer_serial(bad[i], &issuer, &serial), ERR_FORMAT);
+	CHECK_INT(net_scep_issuer_serial(OID_BYTES("\x30\x05\x30\x00\x02\x01\x07"), &issuer, &serial), 0);
+	CHECK_BYTES(issuer, "\x30\x00", 2);
+	CHECK_BYTES(serial, "\x07", 1);
+}
+
 TEST(capabilities_are_what_is_served)
 {
 	struct config_profile profile = {.sha1 = false};
@@ -940,6 +962,7 @@ main(void)
 		RUN(a_reply_that_cannot_be_made_is_an_error),
 		RUN(every_reply_has_a_nonce_and_a_content_key_of_its_own),
 		RUN(certificates_only_keep_their_order),
+		RUN(what_queries_have_inside_is_read_strictly),
 		RUN(capabilities_are_what_is_served),
 		RUN(a_profile_adds_lines_to_the_capabilities),
 		RUN(a_profile_lets_in_what_it_says),
