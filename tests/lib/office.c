@@ -360,6 +360,7 @@ office_ask(struct office *o, const char *transaction, struct bytes csr, EVP_PKEY
 {
 	struct msg_enroll m = {.message_type = 19, .csr = csr, .peer = "192.0.2.1"};
 
+	snprintf(m.profile, sizeof(m.profile), "%s", o->profile != NULL ? o->profile : "");
 	m.transaction_id = bytes_of_text(transaction);
 	m.signer = certs_self_signed(signer, EVP_sha256());
 	assert_int_equal(msg_enroll_send(o->front.ipc, 1, &m), 0);

@@ -50,6 +50,7 @@ struct office {
 	int asked; /* signatures asked for, answered or not */
 
 	struct office_front front;
+	const char *profile; /* that the front names from now on; NULL: none */
 };
 
 /* Makes folder, keys and configuration, and opens the authority; with_signer: the RA certificates are made too. */

@@ -114,6 +114,7 @@ renew(struct world *w, const struct renewal *r)
 		certs_sign(r->by != NULL ? r->by : w->key, r->sha1 ? EVP_sha1() : EVP_sha256(), buf_bytes(&attributes));
 	((uint8_t *)signature.data)[9] ^= r->broken;
 	m.digest = r->sha1 ? DIGEST_SHA1 : DIGEST_SHA256;
+	snprintf(m.profile, sizeof(m.profile), "%s", w->o.profile != NULL ? w->o.profile : "");
 	m.transaction_id = bytes_of_text(transaction);
 	m.csr = csr;
 	m.signer = r->signer.len > 0 ? r->signer : w->cert;
@@ -337,9 +338,35 @@ TEST(switched_off_there_are_first_requests_alone)
 	world_close(&w);
 }
 
+/* One that does not say so renews as the settings say. */
+TEST(a_profile_may_forbid_renewal_and_allow_sha1)
+{
+	struct world w;
+	struct config_profile strict;
+
+	world_open(&w, NULL);
+	CHECK_INT(config_profile_find(&w.o.conf, bytes_of_text(""), &strict), 0);
+	snprintf(strict.name, sizeof(strict.name), "once");
+	strict.renewal = false;
+	w.o.conf.profiles[0] = strict;
+	strict.renewal = true;
+	strict.sha1 = true;
+	snprintf(strict.name, sizeof(strict.name), "old");
+	w.o.conf.profiles[1] = strict;
+	w.o.conf.profile_count = 2;
+	w.o.profile = "once";
+	check_refused(&w, SCEP_BAD_REQUEST, &(struct renewal){0});
+	check_refused(&w, SCEP_BAD_REQUEST, &(struct renewal){.type = 19});
+	w.o.profile = NULL;
+	check_refused(&w, SCEP_BAD_MESSAGE_CHECK, &(struct renewal){.sha1 = true});
+	w.o.profile = "old";
+	check_issued(&w, &(struct renewal){.sha1 = true});
+	world_close(&w);
+}
+
 TEST_MAIN(RUN(a_signer_that_is_no_certificate_of_this_ca_is_refused),
 	  RUN(certificates_of_the_appliance_itself_do_not_renew), RUN(a_signature_for_anything_else_is_refused),
 	  RUN(a_revoked_certificate_does_not_renew), RUN(dates_are_as_configured), RUN(a_renewal_gets_no_other_name),
 	  RUN(the_old_key_stays_only_when_policy_allows_it),
 	  RUN(renews_by_both_message_types_and_answers_again_with_the_same),
-	  RUN(switched_off_there_are_first_requests_alone))
+	  RUN(switched_off_there_are_first_requests_alone), RUN(a_profile_may_forbid_renewal_and_allow_sha1))
