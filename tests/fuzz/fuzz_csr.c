@@ -84,18 +84,19 @@ check_tbs(const struct app_subject *subject, struct bytes tbs)
 }
 
 static void
-check_profile(const struct app_profile *profile, const struct app_csr *csr)
+check_profile(const struct app_profile *profile, const struct app_csr *csr, bool san_is_bound)
 {
 	struct app_subject subject = {.not_before = 0};
 	struct err e = {0};
-	AUTO_BUF tbs;
+	AUTO_BUF tbs, room;
 
 	buf_init(&tbs, 65536);
-	if (app_profile_check(profile, csr, &e) != 0) {
+	buf_init(&room, 65536);
+	if (app_profile_check(profile, csr, san_is_bound, &e) != 0) {
 		HOLDS(e.text[0] != '\0');
 		return;
 	}
-	HOLDS(app_cert_subject(profile, csr, &subject, &e) == 0);
+	HOLDS(app_cert_subject(profile, csr, &room, &subject, &e) == 0);
 	if (!x509_name_differs(subject.name, w.issuer.cert.tbs.subject))
 		return; /* appliance/enroll.c refuses it */
 	memset(subject.serial, 0x41, sizeof(subject.serial));
@@ -120,7 +121,8 @@ check_request(struct bytes der)
 	if (app_validity_requested(&csr, GROUND_NOW, &until, &e) == 0)
 		HOLDS(until == 0 || until >= GROUND_NOW + APP_VALIDITY_MIN_S);
 	for (int i = 0; i < PROFILES; i++)
-		check_profile(w.profile[i], &csr);
+		for (int bound = 0; bound < 2; bound++)
+			check_profile(w.profile[i], &csr, bound != 0);
 	app_csr_fini(&csr);
 }
 
