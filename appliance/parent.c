@@ -18,7 +18,7 @@
 /* A role whose loop does not turn for PING_MS * PINGS_MISSED is killed: one stuck in a module, or stopped. */
 enum { PING_MS = 2000, PINGS_MISSED = 6 };
 
-enum part_id { PART_FRONT, PART_AUTHORITY, PART_SIGNER, PART_COUNT };
+enum part_id { PART_FRONT, PART_AUTHORITY, PART_COURIER, PART_SIGNER, PART_COUNT };
 
 struct parent;
 
@@ -52,6 +52,7 @@ static const struct {
 } kinds[PART_COUNT] = {
 	[PART_FRONT] = {ROLE_FRONT, "chancery-front", CONFIG_ROLE_UID_BASE + 1, 262144},
 	[PART_AUTHORITY] = {ROLE_AUTHORITY, "chancery-authority", CONFIG_ROLE_UID_BASE, 1024},
+	[PART_COURIER] = {ROLE_COURIER, "chancery-courier", CONFIG_ROLE_UID_BASE + 3, 1024},
 	[PART_SIGNER] = {ROLE_SIGNER, "chancery-signer", CONFIG_ROLE_UID_BASE + 2, 1024},
 };
 
@@ -178,7 +179,10 @@ link_once(struct part *a, struct part *b, unsigned index)
 	return rc;
 }
 
-/* A channel between two roles, or one for each of front's loops.  Nothing when one of them does not run. */
+/*
+ * A channel between two roles, or one for each of front's loops.  Nothing when one of them does not run.  Front and
+ * courier get none: what hears strangers and what speaks outside have nothing to say to each other.
+ */
 static void
 link_parts(struct part *a, struct part *b)
 {
@@ -202,19 +206,20 @@ send_what_it_needs(struct part *part)
 	struct msg_start start = {0};
 	int rc = send_config(part);
 
-	if (rc == 0 && part != &p->part[PART_FRONT])
+	if (rc == 0 && (part == &p->part[PART_AUTHORITY] || part == &p->part[PART_SIGNER]))
 		rc = send_chain(part);
-	if (rc == 0 && part != &p->part[PART_SIGNER])
+	if (rc == 0 && (part == &p->part[PART_FRONT] || part == &p->part[PART_AUTHORITY]))
 		rc = send_listeners(part);
 	if (rc == 0 && part == &p->part[PART_SIGNER])
 		rc = send_secret(part, SECRET_PIN, p->setup->pin);
 	if (rc == 0 && part == &p->part[PART_AUTHORITY])
 		rc = send_secret(part, SECRET_CHALLENGE, p->setup->challenge);
-	if (rc == 0 && part != &p->part[PART_SIGNER]) {
+	if (rc == 0 && (part == &p->part[PART_FRONT] || part == &p->part[PART_AUTHORITY]))
 		link_parts(&p->part[PART_FRONT], &p->part[PART_AUTHORITY]);
-		if (p->part[PART_SIGNER].ready)
-			link_parts(part, &p->part[PART_SIGNER]);
-	}
+	if (rc == 0 && (part == &p->part[PART_COURIER] || part == &p->part[PART_AUTHORITY]))
+		link_parts(&p->part[PART_COURIER], &p->part[PART_AUTHORITY]);
+	if (rc == 0 && part != &p->part[PART_SIGNER] && p->part[PART_SIGNER].ready)
+		link_parts(part, &p->part[PART_SIGNER]);
 	return rc != 0 ? rc : msg_start_send(spawn_ipc(part->spawn), 0, &start);
 }
 
@@ -243,6 +248,7 @@ on_ready(struct part *part)
 	if (part == &p->part[PART_SIGNER]) {
 		link_parts(&p->part[PART_AUTHORITY], part);
 		link_parts(&p->part[PART_FRONT], part);
+		link_parts(&p->part[PART_COURIER], part);
 	}
 	tell_manager(p);
 }

@@ -186,6 +186,38 @@ static const struct allowed console_connections[] = {
 	ANY(setsockopt),
 };
 
+/*
+ * The courier looks names up and connects.  It reads what that needs (resolv.conf, hosts, the machine's list of roots), and
+ * its user owns no file.
+ */
+static const struct allowed outbound[] = {
+	ANY(socket),
+	ANY(socketpair),
+	ANY(connect),
+	ANY(bind),
+	ANY(setsockopt),
+	ANY(sendmmsg),
+	ANY(recvmmsg),
+	ANY(select),
+	ANY(pselect6),
+	ANY(pipe2),
+	ANY(uname),
+	ANY(openat),
+	ANY(open),
+	ANY(stat),
+	ANY(lstat),
+	ANY(access),
+	ANY(faccessat2),
+	ANY(lseek),
+	ANY(pread64),
+	ANY(readlink),
+	ANY(getdents64),
+	ANY(geteuid),
+	ANY(getuid),
+	ANY(getegid),
+	ANY(getgid),
+};
+
 /* Modules of tokens in the machine or of SoftHSM need files, which the list above has; their drivers need ioctl(). */
 static const struct allowed module[] = {
 	ANY(ioctl),
@@ -234,6 +266,8 @@ static const struct group lists[ROLE_COUNT][GROUPS_MAX] = {
 	[ROLE_FRONT] = {GROUP_OF(common), GROUP_OF(data_memory), GROUP_OF(front)},
 	[ROLE_AUTHORITY] = {GROUP_OF(common), GROUP_OF(data_memory), GROUP_OF(files), GROUP_OF(console_connections)},
 	[ROLE_SIGNER] = {GROUP_OF(common), GROUP_OF(code_memory), GROUP_OF(files), GROUP_OF(module)},
+	/* glibc loads what /etc/nsswitch.conf names when a name is looked up. */
+	[ROLE_COURIER] = {GROUP_OF(common), GROUP_OF(code_memory), GROUP_OF(outbound)},
 };
 
 static void

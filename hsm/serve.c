@@ -9,7 +9,7 @@
 #include "board/base/log.h"
 #include "hsm/request.h"
 
-/* Front's loops, the authority, the ceremony. */
+/* Front's loops, the authority, the courier, the ceremony. */
 enum { PEERS_MAX = 20 };
 
 /* Each may hold a CRL of 64 MiB; there is no use for more than one or two. */

@@ -97,32 +97,52 @@ token_error(const char *step, const struct hsm_key *key, struct err *e)
 		       hsm_call_rv_name(rv));
 }
 
+static int
+sign_and_verify(const struct hsm_key *key, enum digest digest, struct bytes hash, struct hsm_signature *ret_signature,
+		struct err *e)
+{
+	AUTO(EVP_PKEY_CTX) ctx = EVP_PKEY_CTX_new(key->private_key, NULL);
+	struct hsm_signature signature = {.len = sizeof(signature.data)};
+	int code;
+
+	if (ctx == NULL || EVP_PKEY_sign_init(ctx) != 1 || !prepare(ctx, key, digest))
+		return err_set_ossl(e, ERR_CRYPTO, "preparing to sign");
+	if (EVP_PKEY_sign(ctx, signature.data, &signature.len, hash.data, hash.len) != 1)
+		return token_error("signing", key, e);
+	code = verify(key, digest, hash, &signature, e);
+	if (code == 0)
+		*ret_signature = signature;
+	return code;
+}
+
 int
 hsm_sign(const struct hsm_key *key, enum digest digest, struct bytes data, struct hsm_signature *ret_signature,
 	 struct err *e)
 {
-	AUTO(EVP_PKEY_CTX) ctx = NULL;
-	struct hsm_signature signature;
 	uint8_t hash[DIGEST_SIZE_MAX];
 	unsigned hash_len = 0;
-	int code;
 
 	if ((unsigned)digest >= DIGEST_COUNT)
 		return err_set(e, ERR_ALG, 0, "no such digest");
 	ERR_clear_error();
 	if (EVP_Digest(data.data, data.len, hash, &hash_len, digests[digest], NULL) != 1)
 		return err_set_ossl(e, ERR_CRYPTO, "digest");
-	ctx = EVP_PKEY_CTX_new(key->private_key, NULL);
-	if (ctx == NULL || EVP_PKEY_sign_init(ctx) != 1 || !prepare(ctx, key, digest))
-		return err_set_ossl(e, ERR_CRYPTO, "preparing to sign");
-	signature.len = sizeof(signature.data);
-	if (EVP_PKEY_sign(ctx, signature.data, &signature.len, hash, hash_len) != 1)
-		return token_error("signing", key, e);
-	code = verify(key, digest, (struct bytes){hash, hash_len}, &signature, e);
-	if (code != 0)
-		return code;
-	*ret_signature = signature;
-	return 0;
+	return sign_and_verify(key, digest, (struct bytes){hash, hash_len}, ret_signature, e);
+}
+
+int
+hsm_sign_hash(const struct hsm_key *key, struct bytes hash, struct hsm_signature *ret_signature, struct err *e)
+{
+	enum digest digest = DIGEST_SHA256;
+
+	if (key->modulus_len != 0)
+		return err_set(e, ERR_ALG, 0, "%s is not an EC key", hsm_key_label(key->key_class));
+	while (digest < DIGEST_COUNT && (size_t)EVP_MD_get_size(digests[digest]) != hash.len)
+		digest++;
+	if (digest == DIGEST_COUNT)
+		return err_set(e, ERR_FORMAT, 0, "a hash of %zu octets", hash.len);
+	ERR_clear_error();
+	return sign_and_verify(key, digest, hash, ret_signature, e);
 }
 
 /* ---- unwrapping: values below are 0 or 1, and nothing branches on them ------------------------------------------ */

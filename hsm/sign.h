@@ -43,6 +43,13 @@ MUST_CHECK int hsm_sign(const struct hsm_key *key, enum digest digest, struct by
 			struct hsm_signature *ret_signature, struct err *e);
 
 /*
+ * Signs a hash of 32, 48 or 64 octets (SHA-256, -384, -512) with an EC key.  Fails with ERR_ALG (another kind of key),
+ * ERR_FORMAT (another length), and as hsm_sign().
+ */
+MUST_CHECK int
+hsm_sign_hash(const struct hsm_key *key, struct bytes hash, struct hsm_signature *ret_signature, struct err *e);
+
+/*
  * key_size octets into ret_key: the unwrapped ones, or random ones when anything about the ciphertext was wrong.
  * *ret_suspect: had the token been sick, it would have looked like a bad ciphertext, so a probe has to tell.  Fails
  * with ERR_FORMAT (key_size, padding), ERR_ALG (key or digest), ERR_TOKEN, ERR_CRYPTO.

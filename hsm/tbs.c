@@ -316,7 +316,7 @@ check_request(const struct question *q, struct err *e)
 	    number != 0)
 		return malformed(e, "neither a TBSCertificate nor a CertificationRequestInfo");
 	if (!bytes_equal(spki.whole, q->limits->ca_spki))
-		return denied(e, "the request is not for the CA's own key");
+		return denied(e, "the request is not for the key that signs it");
 	return 0;
 }
 
@@ -508,8 +508,8 @@ static const struct {
 	{KEY_RA_SIGN, ROLE_FRONT, true, check_attributes},
 	{KEY_AUDIT, ROLE_AUTHORITY, false, check_checkpoint},
 	{KEY_OCSP, ROLE_AUTHORITY, false, check_ocsp},
-	/* KEY_POLICY will sign client authentication for the courier; until that role exists, for nobody. */
-	{KEY_POLICY, ROLE_COUNT, false, NULL},
+	/* The request for its certificate; the courier's handshakes come as MSG_SIGN_HASH. */
+	{KEY_POLICY, ROLE_AUTHORITY, false, check_request},
 };
 
 /* The row for this class and role, or ARRAY_SIZE(table). */

@@ -11,7 +11,7 @@
  *	ra-sign   front      the signed attributes of a SCEP message (never a certificate: another tag)
  *	audit     authority  an audit checkpoint
  *	ocsp      authority  the ResponseData of one OCSP answer (hsm/tbs_ocsp.h)
- *	policy    nobody yet
+ *	policy    authority  the request for its own certificate; the courier has hashes signed (MSG_SIGN_HASH)
  *
  * Each generation of the CA has limits of its own, those of its certificate.
  *
@@ -38,7 +38,7 @@ struct hsm_limits {
 	bool has_ca;
 	struct x509 ca;         /* the CA certificate */
 	struct bytes ca_key_id; /* its subjectKeyIdentifier; empty: none */
-	struct bytes ca_spki;   /* the ca key's SubjectPublicKeyInfo, from the token */
+	struct bytes ca_spki;   /* SubjectPublicKeyInfo of the key that signs, from the token */
 	struct bytes
 		other_spkis[CA_GENERATIONS]; /* those of the CA's other generations, which are not certified either */
 	int max_days;                        /* ca.max_validity_days */

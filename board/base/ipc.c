@@ -570,8 +570,9 @@ const char *
 ipc_role_name(enum role role)
 {
 	static const char *const names[ROLE_COUNT] = {
-		[ROLE_PARENT] = "parent", [ROLE_FRONT] = "front",     [ROLE_AUTHORITY] = "authority",
-		[ROLE_SIGNER] = "signer", [ROLE_CONSOLE] = "console", [ROLE_PROVISION] = "provision",
+		[ROLE_PARENT] = "parent",   [ROLE_FRONT] = "front",     [ROLE_AUTHORITY] = "authority",
+		[ROLE_SIGNER] = "signer",   [ROLE_CONSOLE] = "console", [ROLE_PROVISION] = "provision",
+		[ROLE_COURIER] = "courier",
 	};
 
 	return (unsigned)role < ROLE_COUNT ? names[role] : "unknown";

@@ -19,7 +19,16 @@
 struct ipc;
 
 /* Who speaks.  ROLE_CONSOLE is the chancery command, ROLE_PROVISION the ceremony. */
-enum role { ROLE_PARENT, ROLE_FRONT, ROLE_AUTHORITY, ROLE_SIGNER, ROLE_CONSOLE, ROLE_PROVISION, ROLE_COUNT };
+enum role {
+	ROLE_PARENT,
+	ROLE_FRONT,
+	ROLE_AUTHORITY,
+	ROLE_SIGNER,
+	ROLE_CONSOLE,
+	ROLE_PROVISION,
+	ROLE_COURIER,
+	ROLE_COUNT
+};
 
 struct ipc_message {
 	uint16_t type;

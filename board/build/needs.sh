@@ -3,7 +3,7 @@
 set -eu
 
 build="gcc libc6-dev make kconfig-frontends-nox libevent-dev libconfig-dev libssl-dev libsqlite3-dev
-	libseccomp-dev libp11-kit-dev"
+	libseccomp-dev libp11-kit-dev libcurl4-openssl-dev libjansson-dev"
 run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"
 check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils gnutls-bin"

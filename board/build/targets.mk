@@ -31,7 +31,7 @@ libexec := $(DESTDIR)$(prefix)/libexec/chancery
 man     := $(DESTDIR)$(prefix)/share/man
 install: programs
 	install -D -t $(sbin) $(O)/bin/chanceryd $(O)/bin/chancery $(O)/bin/chancery-hsmspeed $(O)/bin/chancery-load
-	install -D -t $(libexec) $(addprefix $(O)/bin/chancery-,front authority signer provision)
+	install -D -t $(libexec) $(addprefix $(O)/bin/chancery-,front authority signer courier provision)
 	install -D -m 644 -t $(DESTDIR)$(prefix)/lib/systemd/system board/chancery.service
 	install -D -m 644 board/sysusers.conf $(DESTDIR)$(prefix)/lib/sysusers.d/chancery.conf
 	install -D -m 644 -t $(DESTDIR)/etc/chancery appliance/ceremony.conf.sample

@@ -6,7 +6,7 @@ begin install
 check "make install" make -s O="$O" DESTDIR="$dir/root" install
 cd "$dir/root" || exit 1
 for file in usr/sbin/chanceryd usr/sbin/chancery usr/sbin/chancery-hsmspeed usr/sbin/chancery-load usr/libexec/chancery/chancery-front \
-	usr/libexec/chancery/chancery-authority usr/libexec/chancery/chancery-signer \
+	usr/libexec/chancery/chancery-authority usr/libexec/chancery/chancery-signer usr/libexec/chancery/chancery-courier \
 	usr/libexec/chancery/chancery-provision; do
 	same "$file can be run by all, and changed by root" "755 0" "$(stat -c '%a %u' $file)"
 done

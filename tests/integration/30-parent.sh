@@ -38,7 +38,7 @@ chmod 600 "$dir/pin"
 run_appliance
 CONTROL=$dir/run/control
 check "a second one is refused" fails_with 'another chanceryd runs already' daemon
-for pair in authority:64100 front:64101 signer:64102; do
+for pair in authority:64100 front:64101 signer:64102 courier:64103; do
 	check "${pair%:*} runs as ${pair#*:} and nothing else" \
 		grep -qE "^Uid:(	${pair#*:}){4}$" "/proc/$(role "${pair%:*}")/status"
 	# Builds with sanitizers have no lists.
@@ -58,6 +58,10 @@ check "a killed front comes back" again front "$front"
 kill -9 "$authority"
 check "a killed authority comes back" wait_until 5 again authority "$authority"
 check "and has its signer" wait_until 10 signer_works
+courier=$(role courier)
+kill -9 "$courier"
+check "a killed courier comes back" wait_until 5 again courier "$courier"
+check "and nobody else was restarted for that" healthy
 check "the log says who ended, and why" in_log "ROLE_EXITED name=signer pid=$signer cause=SIGKILL"
 
 # ---- settings

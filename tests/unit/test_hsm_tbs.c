@@ -92,6 +92,7 @@ TEST(roles_get_only_their_keys)
 		[KEY_RA_SIGN] = {[ROLE_FRONT] = true},
 		[KEY_AUDIT] = {[ROLE_AUTHORITY] = true},
 		[KEY_OCSP] = {[ROLE_AUTHORITY] = true},
+		[KEY_POLICY] = {[ROLE_AUTHORITY] = true},
 	};
 	int key_class;
 	int from;
