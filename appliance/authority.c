@@ -54,6 +54,8 @@ on_peer(enum role peer, unsigned index, int fd, void *arg)
 		status = app_link_signer(&self.state, fd);
 	else if (peer == ROLE_FRONT)
 		status = app_link_front(&self.state, index, fd);
+	else if (peer == ROLE_COURIER)
+		status = app_policy_courier(&self.state, fd);
 	if (status == 0)
 		return;
 	close(fd);

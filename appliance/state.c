@@ -207,6 +207,7 @@ app_state_fini(struct app_authority *a)
 	a->closing = true;
 	/* Callers first: nobody can ask any more.  Then the signer's channel, which answers what waits for it. */
 	app_control_fini(a);
+	app_policy_fini(a);
 	app_link_fini(a);
 	/* Answers what the store still has, so that every issue comes to its end. */
 	app_store_close(TAKE(a->store));
