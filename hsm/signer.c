@@ -16,10 +16,11 @@
 #include "board/base/clock.h"
 #include "board/base/log.h"
 #include "board/role.h"
+#include "hsm/patience.h"
 #include "hsm/serve.h"
 
 enum {
-	START_LIMIT_S = 120,  /* a module that hangs at the start is ended by SIGALRM */
+	START_STEP_MS = 1000, /* beyond signer.hang_ms, for a step of the start that is more than one call */
 	DRAIN_TICK_MS = 10,   /* how often we look whether the last answers are out */
 	DRAIN_LIMIT_MS = 500, /* how long they may take when the token is lost */
 	STOP_LIMIT_MS = 4000, /* how long the accepted jobs may take at a stop; the parent kills after 5 s */
@@ -345,14 +346,16 @@ on_start(void *arg)
 
 	s->domain.vault = &s->vault;
 	s->domain.ceremony = newest(s) == CA_GENERATIONS && hsm_service_has(s->service, ROLE_PROVISION);
-	(void)alarm(START_LIMIT_S);
-	if (s->pin == NULL)
+	code = hsm_patience_begin(s->conf.signer_hang_ms + START_STEP_MS);
+	if (code != 0)
+		err_set(&e, code, 0, "watching the start");
+	else if (s->pin == NULL)
 		code = err_set(&e, ERR_PIN, 0, "no PIN was given");
 	else if (!s->domain.ceremony && newest(s) == CA_GENERATIONS)
 		code = err_set(&e, ERR_CONFIG, 0, "no CA certificate was given");
 	else
 		code = open_vault(s, &e);
-	(void)alarm(0);
+	hsm_patience_end();
 	if (!s->domain.ceremony) {
 		forget_pins(s);
 	} else {

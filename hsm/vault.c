@@ -5,6 +5,7 @@
 
 #include "hsm/call.h"
 #include "hsm/engine.h"
+#include "hsm/patience.h"
 #include "hsm/selftest.h"
 #include "hsm/sign.h"
 
@@ -30,8 +31,10 @@ hsm_vault_open(const struct config *conf, struct bytes pin, bool writable, struc
 		code = hsm_sign_init(e);
 	if (code == 0)
 		code = hsm_selftest_library(e);
+	hsm_patience_step("loading the module");
 	if (code == 0)
 		code = hsm_call_open(vault->module, e);
+	hsm_patience_step("opening the token");
 	if (code == 0)
 		code = hsm_token_open(&name, pin, writable, &token, e);
 	return code != 0 ? code : adopt_token(vault, token, pin, e);
@@ -70,7 +73,9 @@ hsm_vault_load(struct hsm_vault *vault, unsigned slot, struct err *e)
 
 	if (vault->token == NULL)
 		return err_set(e, ERR_UNKNOWN, 0, "there is no token yet");
+	hsm_patience_step("loading a key");
 	code = hsm_key_load(vault->token, slot, &key, e);
+	hsm_patience_step("testing a key");
 	if (code == 0)
 		code = slot == KEY_RA_DECRYPT ? test_unwrap(key, e) : hsm_selftest_sign(key, e);
 	if (code != 0)
