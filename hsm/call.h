@@ -4,8 +4,8 @@
  * What the signing path needs goes through the engine (hsm/engine.h); this is for the rest: token information, login,
  * objects and their attributes, key generation.  A process uses one module, loaded once and never unloaded.
  *
- * C_Initialize is called here with CKF_OS_LOCKING_OK before the engine is loaded, which then finds it done.  No
- * function here closes a session: SoftHSM 2.6.1 crashes or forgets the login when that happens beside other calls
+ * C_Initialize is called here with CKF_OS_LOCKING_OK before the engine is loaded, which then finds it done.  Sessions
+ * stay open, but for one at the start: SoftHSM 2.6.1 crashes or forgets the login when one is closed beside other calls
  * (facts, C73).
  *
  * Threads:  hsm_call_open() first and once; then any, one call at a time per session.
@@ -44,7 +44,11 @@ MUST_CHECK int hsm_call_init_token(CK_SLOT_ID slot, struct bytes so_pin, const c
 /* C_OpenSession, read-only or read-write */
 MUST_CHECK int hsm_call_open_session(CK_SLOT_ID slot, bool writable, CK_SESSION_HANDLE *ret_session, struct err *e);
 
-/* C_Login, once; user is CKU_USER or CKU_SO.  To be logged in already is success.  Fails with ERR_PIN or ERR_TOKEN. */
+/* C_CloseSession; while no other thread is in the module, and another session is open. */
+MUST_CHECK int hsm_call_close_session(CK_SESSION_HANDLE session, struct err *e);
+
+/* C_Login, once; user is CKU_USER or CKU_SO.  To be logged in already is success.  Fails with ERR_TOKEN when the
+ * token surely did not look at the PIN, else with ERR_PIN. */
 MUST_CHECK int hsm_call_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, struct bytes pin, struct err *e);
 
 /* C_Logout, for the security officer's session while a token is made */
