@@ -186,6 +186,22 @@ check_pin_flags(const CK_TOKEN_INFO *info, struct err *e)
 	return 0;
 }
 
+/*
+ * Is there room for a session beside ours?  libp11 waits without end when it gets none (facts, hsm.md 2), and shares
+ * one among all workers when there are no more.
+ */
+static int
+check_sessions(CK_SLOT_ID slot, struct err *e)
+{
+	CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
+	struct err reason = {0};
+	int code = hsm_call_open_session(slot, false, &session, &reason);
+
+	if (code == 0)
+		return hsm_call_close_session(session, e);
+	return err_set(e, code, reason.detail, "the token gives one session, and no second one: %s", reason.text);
+}
+
 /* Opens the session that stays, and logs in. */
 static int
 log_in(CK_SLOT_ID slot, struct bytes pin, bool writable, CK_SESSION_HANDLE *ret_session, struct err *e)
@@ -193,6 +209,8 @@ log_in(CK_SLOT_ID slot, struct bytes pin, bool writable, CK_SESSION_HANDLE *ret_
 	CK_SESSION_HANDLE session = CK_INVALID_HANDLE;
 	int code = hsm_call_open_session(slot, writable, &session, e);
 
+	if (code == 0)
+		code = check_sessions(slot, e);
 	if (code == 0)
 		code = hsm_call_login(session, CKU_USER, pin, e);
 	if (code == 0)
