@@ -114,7 +114,7 @@ hsm_engine_load(const struct hsm_token_name *token, const char *label, struct ev
 		unsigned long rv = hsm_engine_rv();
 
 		if (rv == CKR_OK)
-			return err_set(e, ERR_UNKNOWN, 0, "the token has no private key %s", label);
+			return err_set(e, ERR_TOKEN, 0, "libp11 does not find the private key %s", label);
 		return err_set(e, hsm_call_code(rv), (uint32_t)rv, "loading key %s: %s", label, hsm_call_rv_name(rv));
 	}
 	if (EVP_PKEY_set1_engine(key, NULL) != 1) {

@@ -25,7 +25,7 @@ struct evp_pkey_st;
  */
 MUST_CHECK int hsm_engine_open(const char *module, struct bytes pin, struct err *e);
 
-/* The private key with this label on this token.  Fails with ERR_UNKNOWN when it is not there, ERR_PIN, ERR_TOKEN. */
+/* The private key with this label on this token, which was seen there (hsm/key.c).  Fails with ERR_PIN, ERR_TOKEN. */
 MUST_CHECK int
 hsm_engine_load(const struct hsm_token_name *token, const char *label, struct evp_pkey_st **ret_key, struct err *e);
 
