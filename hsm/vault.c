@@ -107,24 +107,42 @@ hsm_vault_key(const struct hsm_vault *vault, unsigned slot)
 	return slot < HSM_KEY_SLOTS ? vault->keys[slot] : NULL;
 }
 
-int
-hsm_vault_probe(const struct hsm_vault *vault, struct err *e)
+/* A signature with ra-sign over no attributes is of no use to anybody, so it goes first. */
+static int
+probe_signing(const struct hsm_vault *vault, struct err *e)
 {
-	/* A signature with ra-sign over no attributes is of no use to anybody, so it goes first. */
 	static const unsigned order[] = {KEY_RA_SIGN, KEY_AUDIT, KEY_CA};
 	size_t i;
-	int code;
 
-	if (vault->token == NULL)
-		return 0;
-	code = hsm_token_probe(vault->token, e);
-	for (i = 0; code == 0 && i < ARRAY_SIZE(order); i++) {
+	for (i = 0; i < ARRAY_SIZE(order); i++) {
 		const struct hsm_key *key = hsm_vault_key(vault, order[i]);
 
 		if (key != NULL)
 			return hsm_selftest_sign(key, e);
 	}
-	return code;
+	return 0;
+}
+
+/* A token that only fails to decrypt gives what strangers' bad ciphertexts give; nothing else would notice it. */
+static int
+probe_unwrapping(const struct hsm_vault *vault, struct err *e)
+{
+	const struct hsm_key *key = hsm_vault_key(vault, KEY_RA_DECRYPT);
+
+	return key != NULL ? hsm_selftest_unwrap(key, UNWRAP_PKCS1, e) : 0;
+}
+
+int
+hsm_vault_probe(const struct hsm_vault *vault, struct err *e)
+{
+	int code;
+
+	if (vault->token == NULL)
+		return 0;
+	code = hsm_token_probe(vault->token, e);
+	if (code == 0)
+		code = probe_signing(vault, e);
+	return code != 0 ? code : probe_unwrapping(vault, e);
 }
 
 void

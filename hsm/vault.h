@@ -46,7 +46,10 @@ MUST_CHECK int hsm_vault_load_all(struct hsm_vault *vault, unsigned count, struc
 /* The key in a slot, or NULL; borrowed. */
 const struct hsm_key *hsm_vault_key(const struct hsm_vault *vault, unsigned slot);
 
-/* Session, login, and a signature with a key whose signatures lead nowhere.  For a worker.  Fails with ERR_TOKEN. */
+/*
+ * Session, login, a signature with a key whose signatures lead nowhere, and an unwrapping.  For a worker.  Fails with
+ * ERR_TOKEN.
+ */
 MUST_CHECK int hsm_vault_probe(const struct hsm_vault *vault, struct err *e);
 
 /* Frees the keys; nobody may use them any more. */
