@@ -1,5 +1,6 @@
 #include "hsm/sign.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #include <openssl/err.h>
@@ -7,6 +8,7 @@
 #include <openssl/rand.h>
 #include <openssl/rsa.h>
 
+#include "board/base/log.h"
 #include "board/base/oid.h"
 #include "board/base/secret.h"
 #include "hsm/call.h"
@@ -18,6 +20,9 @@ enum { DIGEST_SIZE_MAX = 64, BITS_PER_OCTET = 8 };
 
 /* Fetched once: an implicit fetch for each signature costs more than the digest of a certificate. */
 static EVP_MD *digests[DIGEST_COUNT];
+
+/* Of this process. */
+static atomic_uint wrong_signatures;
 
 static const char *const digest_names[DIGEST_COUNT] = {
 	[DIGEST_SHA1] = "SHA1",
@@ -85,6 +90,7 @@ verify(const struct hsm_key *key, enum digest digest, struct bytes hash, const s
 	if (EVP_PKEY_verify(ctx, signature->data, signature->len, hash.data, hash.len) == 1)
 		return 0;
 	ERR_clear_error();
+	log_event(SIGNER_WRONG_SIGNATURE, hsm_key_label(key->slot), atomic_fetch_add(&wrong_signatures, 1) + 1);
 	return err_set(e, ERR_TOKEN, 0, "the token's signature with %s is wrong", hsm_key_label(key->slot));
 }
 
