@@ -454,10 +454,19 @@ spoil(const struct call *call, CK_BYTE *out, CK_ULONG *len)
 		(*len)--;
 }
 
+/* A token that fails such a call has ended the operation, all the same (PKCS#11 2.40, 5.2); ours has to, too. */
+static bool
+ends_operation(const struct call *call, const CK_BYTE *out)
+{
+	return call->plan.instead != CKR_OK && call->plan.instead != CKR_BUFFER_TOO_SMALL && out != NULL;
+}
+
 static CK_RV
 mock_C_Sign(CK_SESSION_HANDLE session, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
 	CALL(C_Sign, handles_ok(&call, session, 0), REAL_SESSION, in, in_len, out, out_len)
+	if (ends_operation(&call, out))
+		(void)real->C_Sign(REAL_SESSION, in, in_len, out, out_len);
 	spoil(&call, out, out_len);
 	return end(&call);
 }
@@ -466,6 +475,8 @@ static CK_RV
 mock_C_Decrypt(CK_SESSION_HANDLE session, CK_BYTE *in, CK_ULONG in_len, CK_BYTE *out, CK_ULONG *out_len)
 {
 	CALL(C_Decrypt, handles_ok(&call, session, 0), REAL_SESSION, in, in_len, out, out_len)
+	if (ends_operation(&call, out))
+		(void)real->C_Decrypt(REAL_SESSION, in, in_len, out, out_len);
 	spoil(&call, out, out_len);
 	return end(&call);
 }
