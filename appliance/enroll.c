@@ -520,9 +520,9 @@ static int
 begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
 {
 	/*
-	 * The front only says whose URL it was; what that means is looked up here.  A front that was broken into can name
-	 * any profile, but any peer can ask at any URL, and no profile is laxer than the settings (config_profile.c).  One
-	 * that is not known is new, or gone: a reload has not reached all roles.
+	 * The front only says whose URL it was; what that means is looked up here.  A front that was broken into can
+	 * name any profile, but any peer can ask at any URL, and no profile is laxer than the settings
+	 * (config_profile.c).  One that is not known is new, or gone: a reload has not reached all roles.
 	 */
 	int status = config_profile_find(enrollment->authority->conf, bytes_of_text(m->profile), &enrollment->profile);
 

@@ -75,7 +75,7 @@ tell_manager(struct parent *p)
 	notify_send("%sSTATUS=front %s, authority %s, signer %s", all && !p->announced ? "READY=1\n" : "",
 		    state_word(&part[PART_FRONT]), state_word(&part[PART_AUTHORITY]), state_word(&part[PART_SIGNER]));
 	if (all && !p->announced)
-		log_event(APPLIANCE_READY, VERSION);
+		log_event(APPLIANCE_READY, log_text(VERSION));
 	p->announced = p->announced || all;
 }
 

@@ -240,13 +240,14 @@ read_profile(const struct config_source *source, const config_setting_t *group, 
 int
 config_profile_read(const struct config_source *source, const config_setting_t *list, struct config *conf)
 {
+	static const char must_be_list[] = "must be a list: ( { name = \"…\"; … }, … )";
 	int rc = 0;
 	int i;
 
 	if (list == NULL)
 		return 0;
 	if (config_setting_type(list) != CONFIG_TYPE_LIST)
-		return config_value_refuse(source, list, "profiles", "must be a list: ( { name = \"…\"; … }, … )");
+		return config_value_refuse(source, list, "profiles", must_be_list);
 	if (config_setting_length(list) > CONFIG_PROFILES_MAX)
 		return config_value_refuse(source, list, "profiles", "there may be 16 of them at most");
 	for (i = 0; i < config_setting_length(list) && rc == 0; i++)

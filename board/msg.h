@@ -49,7 +49,7 @@ enum { DISPOSITION_SUCCESS = 0, DISPOSITION_FAILURE = 2, DISPOSITION_PENDING = 3
 /* RFC 8894 3.2.1.4 */
 enum scep_fail { SCEP_BAD_ALG, SCEP_BAD_MESSAGE_CHECK, SCEP_BAD_REQUEST, SCEP_BAD_TIME, SCEP_BAD_CERT_ID };
 
-/* Windows' names for why a request failed (facts, microsoft.md 1.11, and winerror.h); not an enum, as int has no room. */
+/* Windows' names for why a request failed (facts, microsoft.md 1.11; winerror.h).  No enum: int has no room. */
 #define HRESULT_INVALID_ARGUMENT 0x80070057u /* E_INVALIDARG: what NDES says with badRequest */
 #define HRESULT_NOT_FOUND        0x80070490u /* ERROR_NOT_FOUND */
 #define HRESULT_BAD_DATA         0x80090005u /* NTE_BAD_DATA */

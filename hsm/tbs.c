@@ -468,7 +468,7 @@ check_crl(const struct question *q, struct err *e)
 static int
 check_attributes(const struct question *q, struct err *e)
 {
-	/* The first three make it a SCEP message (RFC 8894 3.2); the last two are Microsoft's (facts, microsoft.md 1.11). */
+	/* The first three make it a SCEP message (RFC 8894 3.2); the last two are Microsoft's (microsoft.md 1.11). */
 	const struct bytes known[] = {
 		OID_CONTENT_TYPE,         OID_MESSAGE_DIGEST,      OID_SCEP_MESSAGE_TYPE,   OID_SIGNING_TIME,
 		OID_SCEP_PKI_STATUS,      OID_SCEP_FAIL_INFO,      OID_SCEP_FAIL_INFO_TEXT, OID_SCEP_SENDER_NONCE,

@@ -98,7 +98,7 @@ answer_page_or_retry(struct net_http_request *request, struct net_page *page)
 		answer_page(request, page, 0);
 }
 
-/* A revocation makes a new CRL long before the old one ends: whoever has that shall not be content with it until then. */
+/* A revocation makes a new CRL long before the old one ends: who has that shall not be content with it until then. */
 static void
 answer_crl(const struct net_route *route, struct net_http_request *request, struct net_page *page)
 {

@@ -3,8 +3,8 @@
  *
  * SCEP answers at several paths, because clients have one built in (RFC 8894 4.1 says to ignore it): /scep,
  * /cgi-bin/pkiclient.exe, and those of NDES, /certsrv/mscep and /certsrv/mscep/mscep.dll, each as it is, with "/", or
- * with "/pkiclient.exe" behind it, in any case.  They are as the settings say; /scep/NAME is as the SCEP profile of that
- * name says, and nothing when there is none.  A GET without an operation gets a page for people (net/html.h).
+ * with "/pkiclient.exe" behind it, in any case.  They are as the settings say; /scep/NAME is as the SCEP profile of
+ * that name says, and nothing when there is none.  A GET without an operation gets a page for people (net/html.h).
  *
  * Threads:  the loop's thread alone.
  */

@@ -3,8 +3,8 @@
  *
  * log.def lists every event with its level, its fields and what it means for the operator.  A line is
  * "time=... role=... level=... event=... key=value ..." on standard error.  Text that came from a peer goes through
- * log_text(), which escapes it.  An event that NDES has too says the number that it has there, "ndes=29" (ndes.def).  An
- * event that repeats more than LOG_BURST times a second is suppressed and counted.
+ * log_text(), which escapes it.  An event that NDES has too says the number that it has there, "ndes=29" (ndes.def).
+ * An event that repeats more than LOG_BURST times a second is suppressed and counted.
  *
  * Threads:  any.  A write that would block is dropped and counted, never waited for.
  */

@@ -2,6 +2,8 @@
 # What style.md limits and a script can count: sizes, nesting, includes, comments, documented prototypes.
 cd "$(dirname "$0")/../.." || exit 1
 . tests/lint/lib/rule.sh
+scratch=$(mktemp)
+trap 'rm -f "$scratch"' EXIT
 mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*.c' 'tests/*.c')
 mapfile -t headers < <(git ls-files '*.h')
 
@@ -49,7 +51,14 @@ home()
 for event in $(sed -n 's/^EVENT(\([A-Z0-9_]*\),.*/\1/p' board/base/log.def); do
 	git grep -qwE "log_event\($event|LOG_$event" -- '*.c' || echo "log.def: nobody logs $event"
 done | rule "every event of the catalogue is used"
-for setting in $(sed -nE 's/^(INT|BOOL|TEXT)\(([a-z]+), ([a-z0-9_]+),.*/\2_\3/p' board/config.def); do
-	git grep -qw "$setting" -- '*.c' || echo "config.def: nobody uses $setting"
-done | rule "every setting is used"
+{
+	# A setting that is a field of SCEP profiles is used as that.
+	sed -nE 's/^(BOOL|TEXT)\([a-z0-9_]+, ([a-z]+), ([a-z0-9_]+),.*/\2_\3/p' board/profile.def >"$scratch"
+	for setting in $(sed -nE 's/^(INT|BOOL|TEXT)\(([a-z]+), ([a-z0-9_]+),.*/\2_\3/p' board/config.def); do
+		grep -qx "$setting" "$scratch" || git grep -qw "$setting" -- '*.c' || echo "config.def: nobody uses $setting"
+	done
+	for field in $(sed -nE 's/^(OWN|BOOL|TEXT)\(([a-z0-9_]+),.*/\2/p' board/profile.def); do
+		git grep -qw "$field" -- 'board/*.c' 'net/*.c' 'appliance/*.c' || echo "profile.def: nobody uses $field"
+	done
+} | rule "every setting is used"
 finish

@@ -743,57 +743,6 @@ TEST(refusal_and_pending_have_no_content)
 	scepmsg_reply_fini(&reply);
 }
 
-/* As NDES writes it, and as Windows shows it to whoever looks for the number. */
-TEST(microsoft_is_told_the_reason_of_a_failure_in_signed_decimal)
-{
-	static const char *const of_fail[] = {
-		[SCEP_BAD_ALG] = "-2146893816",     [SCEP_BAD_MESSAGE_CHECK] = "-2146893819",
-		[SCEP_BAD_REQUEST] = "-2147024809", [SCEP_BAD_TIME] = "-2146762495",
-		[SCEP_BAD_CERT_ID] = "-2147023728",
-	};
-	struct net_scep_answer what = {.status = STATUS_REFUSED, .ra_sign = f.ra_sign_der, .microsoft = true};
-	struct scepmsg_reply reply;
-
-	for (int fail = SCEP_BAD_ALG; fail <= SCEP_BAD_CERT_ID; fail++) {
-		what.fail_info = (enum scep_fail)fail;
-		converse(&(struct scepmsg_options){0}, &what, &reply);
-		CHECK_INT(reply.fail_info, fail);
-		CHECK_TEXT(reply.error, of_fail[fail]);
-		CHECK_TEXT(reply.message, "");
-		scepmsg_reply_fini(&reply);
-	}
-	what.hresult = HRESULT_CHALLENGE;
-	what.text = "every attribute that there is";
-	converse(&(struct scepmsg_options){0}, &what, &reply);
-	CHECK_TEXT(reply.error, "-2146762480");
-	CHECK_TEXT(reply.text, what.text);
-	scepmsg_reply_fini(&reply);
-}
-
-TEST(microsoft_is_told_that_a_certificate_was_issued_and_nobody_else_is)
-{
-	struct net_scep_answer what = {
-		.status = STATUS_ISSUED, .certificate = f.issued_der, .ra_sign = f.ra_sign_der, .microsoft = true};
-	struct scepmsg_reply reply;
-
-	converse(&(struct scepmsg_options){0}, &what, &reply);
-	CHECK_TEXT(reply.message, "Issued");
-	CHECK_TEXT(reply.error, "");
-	scepmsg_reply_fini(&reply);
-	what.status = STATUS_PENDING;
-	converse(&(struct scepmsg_options){0}, &what, &reply);
-	CHECK_TEXT(reply.message, "");
-	scepmsg_reply_fini(&reply);
-	what.microsoft = false;
-	what.hresult = HRESULT_CHALLENGE;
-	for (what.status = STATUS_ISSUED; what.status <= STATUS_PENDING; what.status++) {
-		converse(&(struct scepmsg_options){0}, &what, &reply);
-		CHECK_TEXT(reply.message, "");
-		CHECK_TEXT(reply.error, "");
-		scepmsg_reply_fini(&reply);
-	}
-}
-
 /* What cannot be read is refused with what can be: a digest and no envelope. */
 TEST(bad_requests_get_a_signed_refusal)
 {
@@ -898,44 +847,6 @@ TEST(what_queries_have_inside_is_read_strictly)
 	CHECK_BYTES(serial, "\x07", 1);
 }
 
-TEST(capabilities_are_what_is_served)
-{
-	struct config_profile profile = {.sha1 = false};
-	AUTO_BUF out;
-
-	buf_init(&out, 1000);
-	net_scep_capabilities(&profile, &out);
-	CHECK(bytes_equal(buf_bytes(&out), bytes_of_text("AES\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n")));
-	buf_clear(&out);
-	profile = (struct config_profile){.sha1 = true, .des3 = true, .renewal = true, .caps_blank_line = true};
-	net_scep_capabilities(&profile, &out);
-	CHECK(bytes_equal(
-		buf_bytes(&out),
-		bytes_of_text("AES\nDES3\nPOSTPKIOperation\nRenewal\nSHA-1\nSHA-256\nSHA-512\nSCEPStandard\n\n")));
-}
-
-TEST(a_profile_adds_lines_to_the_capabilities)
-{
-	struct config_profile profile = {.des_requests = true, .caps_extra = " SHA-384   Example.com-Name "};
-	AUTO_BUF out;
-
-	buf_init(&out, 1000);
-	net_scep_capabilities(&profile, &out);
-	CHECK(bytes_equal(buf_bytes(&out), bytes_of_text("AES\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n"
-							 "SHA-384\nExample.com-Name\n")));
-}
-
-TEST(a_profile_lets_in_what_it_says)
-{
-	struct config_profile profile = {.sha1 = true, .des_requests = true};
-	struct net_scep_policy policy = net_scep_policy_of(&profile);
-
-	CHECK(policy.sha1 && policy.des_requests && !policy.des3 && !policy.renewal);
-	profile = (struct config_profile){.des3 = true, .renewal = true};
-	policy = net_scep_policy_of(&profile);
-	CHECK(!policy.sha1 && !policy.des_requests && policy.des3 && policy.renewal);
-}
-
 int
 main(void)
 {
@@ -963,11 +874,6 @@ main(void)
 		RUN(every_reply_has_a_nonce_and_a_content_key_of_its_own),
 		RUN(certificates_only_keep_their_order),
 		RUN(what_queries_have_inside_is_read_strictly),
-		RUN(capabilities_are_what_is_served),
-		RUN(a_profile_adds_lines_to_the_capabilities),
-		RUN(a_profile_lets_in_what_it_says),
-		RUN(microsoft_is_told_the_reason_of_a_failure_in_signed_decimal),
-		RUN(microsoft_is_told_that_a_certificate_was_issued_and_nobody_else_is),
 	};
 
 	return test_finish((int)ARRAY_SIZE(list), cmocka_run_group_tests(list, fixture_begin, fixture_end));
