@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/binding.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
@@ -19,6 +20,9 @@ struct visit {
 	int wants;
 	char peer[64];
 	char actor[64];
+	char account[64];
+	char params[2048]; /* of NDESGenerateChallenge */
+	struct app_binding binding;
 	struct bytes certificate; /* owned */
 	struct secret *challenge; /* until the store has it */
 	struct app_store_request request;
@@ -38,6 +42,7 @@ answer(struct visit *visit, const struct msg_admin_answer *m)
 				  log_text("the answer was dropped"));
 	}
 	secret_free(visit->challenge);
+	app_binding_fini(&visit->binding);
 	free((void *)visit->certificate.data);
 	free(visit);
 }
@@ -115,16 +120,23 @@ give_challenge(struct visit *visit)
 {
 	struct app_authority *a = visit->authority;
 	struct app_store_request *request = &visit->request;
+	struct err e = {0};
 
 	if (visit->wants == ADMIN_LOOK) {
 		answer_status(visit, ADMIN_GRANTED);
+		return;
+	}
+	if (app_binding_params(&visit->binding, visit->params, &e) != 0) {
+		log_event(ADMIN_REFUSED, log_text(visit->peer), log_text(visit->actor), log_text(e.text));
+		answer_status(visit, ADMIN_MALFORMED);
 		return;
 	}
 	if (!is_allowed_now(&a->admin)) {
 		answer_status(visit, ADMIN_RETRY);
 		return;
 	}
-	if (a->static_challenge != NULL) {
+	/* One for all devices cannot be bound to one of them. */
+	if (a->static_challenge != NULL && !app_binding_is_any(&visit->binding)) {
 		log_event(CHALLENGES_ASKED, log_text(visit->actor), 1LL);
 		answer(visit, &(struct msg_admin_answer){.status = ADMIN_STATIC,
 							 .challenge = secret_bytes(a->static_challenge)});
@@ -138,6 +150,8 @@ give_challenge(struct visit *visit)
 	request->op = APP_STORE_CHALLENGE;
 	request->expires = clock_wall() + (int64_t)a->conf->challenge_lifetime_minutes * MINUTE_S;
 	request->max_open = a->conf->challenge_max_open;
+	request->binding = &visit->binding;
+	snprintf(request->account, sizeof(request->account), "%s", visit->account);
 	snprintf(request->actor, sizeof(request->actor), "%s", visit->actor);
 	app_challenge_hash(a->challenge_key, secret_bytes(visit->challenge), request->challenge_hash);
 	submit(visit, on_challenge);
@@ -199,6 +213,18 @@ on_record(struct app_store_request *request, void *arg)
 		give_challenge(visit);
 }
 
+/* The account of who has the certificate (appliance/account.h). */
+static void
+name_account(struct visit *visit)
+{
+	uint8_t hash[32];
+	char hex[17];
+
+	x509_sha256(visit->certificate, hash);
+	snprintf(visit->account, sizeof(visit->account), "certificate %s",
+		 bytes_hex((struct bytes){hash, 8}, hex, sizeof(hex)));
+}
+
 /* Goes on in on_record() when the certificate deserves a look at the store; else answers. */
 static void
 identify(struct visit *visit, const struct config *conf)
@@ -223,6 +249,7 @@ identify(struct visit *visit, const struct config *conf)
 		deny(visit, "this CA did not issue the certificate");
 		return;
 	}
+	name_account(visit);
 	request->op = APP_STORE_SHOW;
 	memcpy(request->serial, serial.data, APP_SERIAL_SIZE);
 	submit(visit, on_record);
@@ -241,6 +268,8 @@ app_admin_request(struct app_front *front, uint64_t id, const struct msg_admin *
 	visit->wants = m->wants;
 	snprintf(visit->peer, sizeof(visit->peer), "%s", m->peer);
 	snprintf(visit->actor, sizeof(visit->actor), "nobody");
+	snprintf(visit->params, sizeof(visit->params), "%s", m->params);
+	visit->binding.key_usage = m->key_usage;
 	visit->certificate = bytes_dup(m->certificate);
 	if (a->stopping || (m->certificate.len > 0 && visit->certificate.data == NULL))
 		answer_status(visit, ADMIN_RETRY);

@@ -200,12 +200,56 @@ app_store_read_held_state(struct app_store_db *db, struct app_store_request *r, 
 	return state != APP_HELD_NONE ? 0 : err_set(e, ERR_UNKNOWN, 0, "no request of this transaction and key");
 }
 
+/* 1: this account approved the request already. */
+static int
+has_approved(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_APPROVAL_GET);
+
+	app_store_query_int(&q, r->number);
+	app_store_query_text(&q, r->account);
+	return app_store_query_step(&q, e);
+}
+
+/* 1: it is an operator who may log in, at this moment. */
+static int
+is_operator(struct app_store_writer *w, const char *account, struct err *e)
+{
+	AUTO_QUERY q = app_store_query(w->db, APP_STMT_APPROVAL_MAY);
+
+	app_store_query_text(&q, account);
+	return app_store_query_step(&q, e);
+}
+
+/* Does the account of the request count, as one of those that are needed? */
+static int
+check_approver(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
+{
+	const struct app_held *held = &r->held[0];
+	int missing = held->approvals_needed - held->approvals;
+	int code;
+
+	if (r->account[0] == '\0' && held->approvals_needed > 1)
+		return err_set(e, ERR_DENIED, 0,
+			       "this request needs %d named operators: chancery --operator NAME request approve %lld",
+			       held->approvals_needed, (long long)r->number);
+	if (r->account[0] == '\0')
+		return 0;
+	code = is_operator(w, r->account, e);
+	if (code <= 0)
+		return code < 0 ? code : err_set(e, ERR_DENIED, 0, "%s is no operator any more", r->account);
+	code = has_approved(w, r, e);
+	if (code == 1)
+		return err_set(e, ERR_EXISTS, 0, "already approved by %s; %d more %s needed", r->account, missing,
+			       missing == 1 ? "is" : "are");
+	return code;
+}
+
 /* Is this a decision that can still be taken, by this account? */
 static int
 check_decision(struct app_store_writer *w, const struct app_store_request *r, struct err *e)
 {
 	const struct app_held *held = &r->held[0];
-	AUTO_QUERY q = app_store_query(w->db, APP_STMT_APPROVAL_GET);
 	bool approves = r->op == APP_STORE_APPROVE;
 	int code;
 
@@ -213,22 +257,8 @@ check_decision(struct app_store_writer *w, const struct app_store_request *r, st
 	if (held->state == APP_HELD_DENIED || (approves && held->state == APP_HELD_APPROVED))
 		return err_set(e, ERR_STAGE, 0, "request %lld is %s already", (long long)r->number,
 			       app_held_state_name(held->state));
-	if (!approves)
-		return 0;
-	if (held->approvals_needed > 1 && r->account[0] == '\0')
-		return err_set(e, ERR_DENIED, 0,
-			       "this request needs %d named operators: chancery --operator NAME request approve %lld",
-			       held->approvals_needed, (long long)r->number);
-	app_store_query_int(&q, r->number);
-	app_store_query_text(&q, r->account);
-	code = app_store_query_step(&q, e);
-	if (code < 0)
-		return code;
-	if (code == 1)
-		return err_set(e, ERR_EXISTS, 0, "already approved by %s; %d more %s needed", r->account,
-			       held->approvals_needed - held->approvals,
-			       held->approvals_needed - held->approvals == 1 ? "is" : "are");
-	return app_store_change_may_approve(w, held, r->account, e);
+	code = approves ? check_approver(w, r, e) : 0;
+	return code == 0 && approves ? app_store_change_may_approve(w, held, r->account, e) : code;
 }
 
 /* Notes who approves.  Of what one is enough for, root need not say a name. */

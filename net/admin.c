@@ -7,7 +7,7 @@
 #include "board/base/log.h"
 #include "net/html.h"
 
-enum { ANSWER_MS = 15000, PAGE_MAX = 262144, CERTIFICATE_MAX = 16384 };
+enum { ANSWER_MS = 15000, PAGE_MAX = 262144, CERTIFICATE_MAX = 16384, KEY_USAGE_MAX = 0xff };
 
 enum output { OUTPUT_UTF8, OUTPUT_UTF16, OUTPUT_CHALLENGE, OUTPUT_THUMBPRINT };
 
@@ -16,6 +16,8 @@ struct visit {
 	struct net_http_request *request;
 	struct net_identity *identity;
 	enum output output;
+	uint16_t key_usage; /* of NDESGenerateChallenge, as is params */
+	char params[2048];
 };
 
 static void
@@ -97,6 +99,8 @@ answer_value(struct visit *visit, const struct msg_admin_answer *m)
 
 	if (m->status == ADMIN_DENIED)
 		answer_line(visit, 403, NET_HTML_DENIED "\n");
+	else if (m->status == ADMIN_MALFORMED)
+		answer_line(visit, 400, "params is not understood; the log says which word\n");
 	else if (m->status == ADMIN_FULL)
 		answer_line(visit, 503, NET_HTML_FULL "\n");
 	else if (visit->output == OUTPUT_CHALLENGE)
@@ -142,6 +146,83 @@ asks_for(const struct net_query *query, const char *parameter)
 	return false;
 }
 
+/* The value of the first parameter with this name, as sent; empty when there is none. */
+static struct bytes
+value_of(const struct net_query *query, const char *name)
+{
+	size_t len = strlen(name);
+	const uint8_t *end = query->query.data + query->query.len;
+
+	for (size_t i = 0; i + len < query->query.len; i++) {
+		const uint8_t *at = query->query.data + i;
+		const uint8_t *stop;
+
+		if ((i > 0 && at[-1] != '&') || at[len] != '=' || strncasecmp((const char *)at, name, len) != 0)
+			continue;
+		at += len + 1;
+		stop = at == end ? NULL : memchr(at, '&', (size_t)(end - at));
+		return (struct bytes){at, (size_t)((stop == NULL ? end : stop) - at)};
+	}
+	return (struct bytes){NULL, 0};
+}
+
+/* "0xA0" or "160"; nothing is 0. */
+static bool
+read_key_usage(struct bytes text, uint16_t *ret_usage)
+{
+	bool is_hex = text.len > 2 && text.data[0] == '0' && (text.data[1] | 0x20) == 'x';
+	unsigned usage = 0;
+
+	for (size_t i = is_hex ? 2 : 0; i < text.len; i++) {
+		int digit = bytes_hex_digit((char)text.data[i]);
+
+		if (digit < 0 || (!is_hex && digit > 9))
+			return false;
+		usage = usage * (is_hex ? 16 : 10) + (unsigned)digit;
+		if (usage > KEY_USAGE_MAX)
+			return false;
+	}
+	*ret_usage = (uint16_t)usage;
+	return true;
+}
+
+/* Undoes percent escapes, once; false for broken ones, what is no text, and what is too long. */
+static bool
+read_params(struct bytes text, char *out, size_t size)
+{
+	struct view v = view_of(text);
+	size_t len = 0;
+
+	while (v.left > 0) {
+		int c = view_u8(&v);
+
+		if (c == '%') {
+			int high = bytes_hex_digit((char)view_u8(&v));
+			int low = bytes_hex_digit((char)view_u8(&v));
+
+			c = v.bad || high < 0 || low < 0 ? 0 : high << 4 | low;
+		}
+		if (c < ' ' || c == 0x7f || len + 1 >= size)
+			return false;
+		out[len++] = (char)c;
+	}
+	out[len] = '\0';
+	return true;
+}
+
+/* What a challenge shall be good for; NULL, or what is wrong with it. */
+static const char *
+read_details(struct visit *visit, const struct net_query *query)
+{
+	if (visit->output != OUTPUT_CHALLENGE)
+		return NULL;
+	if (!read_key_usage(value_of(query, "keyUsage"), &visit->key_usage))
+		return "keyUsage is not like 0xA0 or 160\n";
+	if (!read_params(value_of(query, "params"), visit->params, sizeof(visit->params)))
+		return "params cannot be read\n";
+	return NULL;
+}
+
 /* What is wanted, and in which form; false when it is nothing that there is. */
 static bool
 read_wish(const struct net_http_request *request, const struct net_query *query, enum output *ret_output)
@@ -178,6 +259,8 @@ ask(struct ipc *authority, struct visit *visit)
 	if (buf_status(&certificate) == 0)
 		m.certificate = buf_bytes(&certificate);
 	snprintf(m.peer, sizeof(m.peer), "%s", visit->request->peer);
+	m.key_usage = visit->key_usage;
+	memcpy(m.params, visit->params, sizeof(m.params));
 	return msg_admin_call(authority, &m, ANSWER_MS, on_answer, visit);
 }
 
@@ -186,6 +269,7 @@ net_admin_request(struct ipc *authority, struct net_identity *identity, struct n
 		  const struct net_query *query)
 {
 	struct visit *visit;
+	const char *wrong;
 	enum output output;
 
 	if (!read_wish(request, query, &output)) {
@@ -204,6 +288,9 @@ net_admin_request(struct ipc *authority, struct net_identity *identity, struct n
 	visit->request = request;
 	visit->identity = net_identity_ref(identity);
 	visit->output = output;
-	if (ask(authority, visit) != 0)
+	wrong = read_details(visit, query);
+	if (wrong != NULL)
+		answer_line(visit, 400, wrong);
+	else if (ask(authority, visit) != 0)
 		answer_line(visit, 503, "please try again later\n");
 }

@@ -157,7 +157,7 @@ check "its expression finds the challenge" grep -qP 'The enrollment challenge pa
 check "and the thumbprint, MD5 in four groups" grep -qF \
 	"CA certificate is: <B> ${md5:0:8} ${md5:8:8} ${md5:16:8} ${md5:24:8} </B>" "$dir/page.text"
 same "NDESGetCACertThumbprint is the root's MD5" "$md5" "$(admin "$page?operation=NDESGetCACertThumbprint")"
-challenge=$(admin "${page}mscep.dll?operation=NDESGenerateChallenge&keyUsage=0xA0&params=any")
+challenge=$(admin "${page}mscep.dll?operation=NDESGenerateChallenge&keyUsage=0xA0&params=")
 check "NDESGenerateChallenge is a challenge and nothing else" grep -qE '^[0-9A-F]{32}$' <<<"$challenge"
 same "without a certificate it is 403" 403 "$(http_code -k "$page?operation=NDESGenerateChallenge")"
 check "an MDM's challenge enrolls" enroll_device from-mdm "$challenge"

@@ -4,6 +4,7 @@
 #include "board/base/clock.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/office.h"
+#include "tests/lib/sql.h"
 #include "tests/lib/test.h"
 
 #define CHALLENGE "0123456789ABCDEF0123456789ABCDEF"
@@ -67,11 +68,32 @@ look(struct office *o, struct decision *ret_decision)
 	return decision.state != APP_HELD_NONE;
 }
 
+static void
+change_store(struct office *o, const char *statements)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "%s/store/store.db", o->folder);
+	sql_run(path, statements);
+}
+
+/* Accounts as "chancery operator add" makes them, but for their passwords. */
+static void
+hire(struct office *o)
+{
+	change_store(o, "INSERT INTO account (name, member_of, created, n, r, p, salt, hash) VALUES "
+			"('alice', 'ra-operators', 1, 2, 1, 1, x'00', x'00'), ('bob', 'ra-operators', 1, 2, 1, 1, "
+			"x'00', x'00'), "
+			"('carol', 'ra-operators', 1, 2, 1, 1, x'00', x'00'), ('dave', 'ra-operators', 1, 2, 1, 1, "
+			"x'00', x'00')");
+}
+
 /* An office in which requests need so many approvals; one of CN=t waits, number 1. */
 static void
 open_needing(struct office *o, int approvals, EVP_PKEY *key)
 {
 	office_open(o, true);
+	hire(o);
 	snprintf(o->conf.challenge_missing, sizeof(o->conf.challenge_missing), "pending");
 	o->conf.template_approvals = approvals;
 	office_enroll(o, "t", key, NULL);
@@ -175,6 +197,35 @@ TEST(of_two_that_come_at_once_one_completes_it)
 	office_close(&o);
 }
 
+TEST(who_is_no_operator_any_more_does_not_count)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct decision decision;
+
+	open_needing(&o, 2, key);
+	CHECK_INT(approve(&o, 1, "mallory", &decision), ERR_DENIED);
+	CHECK(strstr(decision.request.e.text, "mallory is no operator") != NULL);
+	CHECK_INT(approve(&o, 1, "alice", NULL), 0);
+	CHECK_INT(approve(&o, 1, "alice", NULL), ERR_EXISTS);
+	change_store(&o, "UPDATE account SET disabled = 1 WHERE name = 'alice'");
+	CHECK(look(&o, &decision));
+	CHECK_INT(decision.approvals, 0);
+	CHECK_TEXT(decision.approvers, "");
+	CHECK_INT(approve(&o, 1, "alice", NULL), ERR_DENIED);
+	CHECK_INT(approve(&o, 1, "bob", &decision), 0);
+	CHECK_INT(decision.state, APP_HELD_PENDING);
+	change_store(&o, "DELETE FROM account WHERE name = 'bob'");
+	CHECK_INT(approve(&o, 1, "carol", &decision), 0);
+	CHECK_INT(decision.state, APP_HELD_PENDING);
+	CHECK_INT(decision.approvals, 1);
+	CHECK_INT(approve(&o, 1, "dave", &decision), 0);
+	CHECK_INT(decision.state, APP_HELD_APPROVED);
+	CHECK_TEXT(decision.approvers, "carol, dave");
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 TEST(one_denial_ends_it)
 {
 	struct office o;
@@ -236,6 +287,7 @@ TEST(who_made_the_challenge_does_not_approve)
 	office_open(&o, true);
 	o.conf.template_approval = true;
 	o.conf.template_approvals = 2;
+	hire(&o);
 	challenge_by_alice(&o);
 	office_enroll(&o, "t", key, CHALLENGE);
 	CHECK_INT(o.front.last.status, STATUS_PENDING);
@@ -256,6 +308,7 @@ TEST(alone_who_made_the_challenge_may_approve)
 
 	office_open(&o, true);
 	o.conf.template_approval = true;
+	hire(&o);
 	challenge_by_alice(&o);
 	office_enroll(&o, "t", key, CHALLENGE);
 	CHECK_INT(approve(&o, 1, "alice", NULL), 0);
@@ -271,6 +324,7 @@ TEST(a_request_whose_challenge_was_revoked_is_not_approved)
 
 	office_open(&o, true);
 	o.conf.template_approval = true;
+	hire(&o);
 	challenge_by_alice(&o);
 	office_enroll(&o, "t", key, CHALLENGE);
 	begin(&o, &decision, APP_STORE_CHALLENGE_REVOKE, 1, "bob");
@@ -289,6 +343,7 @@ TEST(a_request_whose_challenge_was_revoked_is_not_approved)
 }
 
 TEST_MAIN(RUN(root_without_a_name_is_nobody), RUN(nobody_counts_twice), RUN(the_last_of_them_completes_it),
-	  RUN(of_two_that_come_at_once_one_completes_it), RUN(one_denial_ends_it),
-	  RUN(the_setting_counts_for_what_comes_after), RUN(who_made_the_challenge_does_not_approve),
-	  RUN(alone_who_made_the_challenge_may_approve), RUN(a_request_whose_challenge_was_revoked_is_not_approved))
+	  RUN(of_two_that_come_at_once_one_completes_it), RUN(who_is_no_operator_any_more_does_not_count),
+	  RUN(one_denial_ends_it), RUN(the_setting_counts_for_what_comes_after),
+	  RUN(who_made_the_challenge_does_not_approve), RUN(alone_who_made_the_challenge_may_approve),
+	  RUN(a_request_whose_challenge_was_revoked_is_not_approved))
