@@ -51,6 +51,9 @@ home()
 for event in $(sed -n 's/^EVENT(\([A-Z0-9_]*\),.*/\1/p' board/base/log.def); do
 	git grep -qwE "log_event\($event|LOG_$event" -- '*.c' || echo "log.def: nobody logs $event"
 done | rule "every event of the catalogue is used"
+sed -nE 's/^NDES(_FIELD)?\(([A-Z_]+), ([0-9]+),.*/\3 \2/p' board/base/ndes.def | while read -r number event; do
+	grep -qE "^\| $number\b.*\`$event\`" appliance/doc/migrating-from-ndes.md || echo "migrating-from-ndes.md: NDES $number is not $event"
+done | rule "the table of NDES' events is complete"
 {
 	# A setting that is a field of SCEP profiles is used as that.
 	sed -nE 's/^(BOOL|TEXT)\([a-z0-9_]+, ([a-z]+), ([a-z0-9_]+),.*/\2_\3/p' board/profile.def >"$scratch"
