@@ -150,6 +150,7 @@ module_unref(struct net_module *module)
 	if (module == NULL || --module->references > 0)
 		return;
 	EVP_PKEY_free(module->key);
+	net_intune_fini(&module->intune);
 	buf_fini(&module->memory);
 	free(module);
 }
@@ -203,6 +204,7 @@ module_new(struct net_courier *courier, const struct msg_policy_module *m, struc
 	if (module == NULL)
 		return err_set(e, ERR_NOMEM, 0, "policy module %s", m->name);
 	module->references = 1;
+	net_intune_init(&module->intune);
 	code = copy_module(module, m, e);
 	if (code == 0 && m->chain.count > 0)
 		code = x509_parse(m->chain.item[0], &certificate, e);
@@ -291,6 +293,9 @@ run(void *arg)
 	case POLICY_REGISTRATION_POINT:
 		call->code = net_registration_run(&call->errand, &call->e);
 		break;
+	case POLICY_INTUNE:
+		call->code = net_intune_run(&call->errand, &call->e);
+		break;
 	default:
 		call->code = err_set(&call->e, ERR_CONFIG, 0, "this kind of policy module makes no calls");
 		break;
@@ -346,6 +351,13 @@ call_new(struct net_courier *courier, uint64_t id, enum net_errand_op op)
 	return call;
 }
 
+static bool
+is_intune(const struct net_courier *courier, unsigned index)
+{
+	return index < NET_COURIER_MODULES && courier->modules[index] != NULL &&
+	       courier->modules[index]->is.kind == POLICY_INTUNE;
+}
+
 static void
 on_verify(struct net_courier *courier, const struct ipc_message *message)
 {
@@ -357,7 +369,7 @@ on_verify(struct net_courier *courier, const struct ipc_message *message)
 	call = call_new(courier, message->id, NET_ERRAND_VERIFY);
 	if (call == NULL)
 		return;
-	net_policyjson_put_verify(&m, false, &call->errand.body);
+	net_policyjson_put_verify(&m, is_intune(courier, m.index), &call->errand.body);
 	begin(courier, call, m.index);
 }
 
@@ -373,7 +385,7 @@ on_notify(struct net_courier *courier, const struct ipc_message *message)
 	if (call == NULL)
 		return;
 	call->errand.is_success = m.disposition == DISPOSITION_SUCCESS;
-	net_policyjson_put_notify(&m, false, &call->errand.body);
+	net_policyjson_put_notify(&m, is_intune(courier, m.index), &call->errand.body);
 	begin(courier, call, m.index);
 }
 

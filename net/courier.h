@@ -17,6 +17,7 @@
 #include "board/base/loop.h"
 #include "board/msg.h"
 #include "net/https.h"
+#include "net/intune.h"
 
 enum { NET_COURIER_CALLS = 64, NET_COURIER_MODULES = 8, NET_COURIER_ANSWER_MAX = 64 * 1024 };
 
@@ -25,9 +26,10 @@ struct net_courier;
 /* A policy module as MSG_POLICY_MODULE describes it; what points somewhere is the module's own. */
 struct net_module {
 	struct msg_policy_module is;
-	struct evp_pkey_st *key; /* the token's policy key; NULL: no client certificate */
-	struct buf memory;       /* private */
-	unsigned references;     /* the loop's */
+	struct evp_pkey_st *key;  /* the token's policy key; NULL: no client certificate */
+	struct net_intune intune; /* of POLICY_INTUNE */
+	struct buf memory;        /* private */
+	unsigned references;      /* the loop's */
 };
 
 enum net_errand_op { NET_ERRAND_VERIFY, NET_ERRAND_NOTIFY, NET_ERRAND_GENERATE, NET_ERRAND_PROBE };

@@ -83,10 +83,13 @@ serve(struct tlspeer *peer, int fd)
 	if (SSL_accept(ssl) == 1) {
 		note_client(peer, ssl);
 		do {
-			size_t len = peer->answer_len != 0 ? peer->answer_len : strlen(peer->answer);
+			size_t len;
 
 			if (!read_request(peer, ssl, fd))
 				break;
+			if (peer->reply != NULL)
+				peer->answer = peer->reply(peer->request);
+			len = peer->answer_len != 0 ? peer->answer_len : strlen(peer->answer);
 			for (int waited = 0; waited < peer->delay_ms && !peer->stopping; waited += LOOK_MS)
 				pause_ms(LOOK_MS);
 			if (len > 0 && SSL_write(ssl, peer->answer, (int)len) <= 0)

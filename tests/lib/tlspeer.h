@@ -23,8 +23,9 @@ struct tlspeer {
 	struct bytes client_root; /* clients must show a certificate below it; empty: none is asked for */
 	const char *answer;       /* the whole HTTP answer; the connection ends after it unless keep is set */
 	size_t answer_len;        /* 0: all of the text */
-	bool keep;                /* go on with the next request on the same connection */
-	int delay_ms;             /* before the answer */
+	const char *(*reply)(const char *request); /* not NULL: gives answer, in the peer's thread */
+	bool keep;                                 /* go on with the next request on the same connection */
+	int delay_ms;                              /* before the answer */
 
 	int port;
 	atomic_int connections;
