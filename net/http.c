@@ -4,6 +4,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
 
@@ -204,6 +205,20 @@ count_frame_fields(const struct evkeyvalq *fields)
 	return count;
 }
 
+/*
+ * True when the request claims to be of a version that is not served: evhttp takes HTTP/0.1 and HTTP/1.77, and would
+ * answer in the same (RFC 9110 2.5, 15.6.6).
+ */
+static bool
+is_version_odd(struct evhttp_request *ev)
+{
+	if (ev->major == 1 && (ev->minor == 0 || ev->minor == 1))
+		return false;
+	ev->major = 1;
+	ev->minor = 1;
+	return true;
+}
+
 /* True when the request must not reach the handler; it was answered then. */
 static bool
 refuse(struct net_http_work *request)
@@ -237,6 +252,10 @@ refuse(struct net_http_work *request)
 	}
 	answer.status = request->conn->refused;
 	text = request->conn->refused_text;
+	if (is_version_odd(request->ev) && answer.status == 0) {
+		answer.status = 505;
+		text = "only HTTP/1.0 and HTTP/1.1 are served";
+	}
 	if (answer.status == 0)
 		answer.status = net_rule_check(&rule, &request->conn->http->conf, &text);
 	if (answer.status == 0)

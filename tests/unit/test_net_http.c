@@ -224,6 +224,21 @@ TEST(other_methods_get_405)
 	CHECK_INT(w.seen, 0);
 }
 
+/* Found by tests/fuzz/fuzz_front: they were answered in the version that was asked for. */
+TEST(versions_that_are_none_get_505)
+{
+	static const char *const odd[] = {"0.1", "0.9", "1.2", "1.77"};
+	char text[100];
+	char out[ANSWER_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		snprintf(text, sizeof(text), "GET /x HTTP/%s\r\nHost: a\r\n\r\n", odd[i]);
+		CHECK_INT(ask(text, out), 505);
+		CHECK(strncmp(out, "HTTP/1.1 505 ", 13) == 0);
+	}
+	CHECK_INT(w.seen, 0);
+}
+
 TEST(urls_and_queries_that_are_too_long_get_414)
 {
 	char text[600];
@@ -689,16 +704,17 @@ TEST(a_request_may_be_answered_after_the_end)
 
 #define WITH(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
-TEST_MAIN(WITH(other_methods_get_405), WITH(urls_and_queries_that_are_too_long_get_414),
-	  WITH(headers_that_are_too_long_get_431), WITH(bodies_that_are_too_long_get_413),
-	  WITH(limits_hold_for_the_next_request_of_a_connection_too), WITH(bodies_that_are_too_long_get_413),
-	  WITH(large_bodies_share_a_bound_and_small_ones_are_always_let_in), WITH(bodies_that_are_too_long_get_413),
-	  WITH(many_small_fields_count_for_what_they_cost), WITH(bodies_that_are_too_long_get_413),
-	  WITH(what_a_peer_sent_that_went_away_is_held_until_it_is_answered), WITH(bodies_that_are_too_long_get_413),
-	  WITH(what_is_not_http_gets_400_or_nothing), WITH(head_with_a_body_is_refused_and_ends_the_connection),
-	  WITH(a_handler_sees_method_target_body_and_peer), WITH(head_gets_the_fields_and_no_body),
-	  WITH(http_1_0_without_host_is_served_and_closed), WITH(a_connection_carries_many_requests_also_pipelined),
-	  WITH(a_page_is_sent_as_it_is_and_304_has_no_body), WITH(the_address_of_a_link_local_peer_is_asked_of_nobody),
+TEST_MAIN(WITH(other_methods_get_405), WITH(versions_that_are_none_get_505),
+	  WITH(urls_and_queries_that_are_too_long_get_414), WITH(headers_that_are_too_long_get_431),
+	  WITH(bodies_that_are_too_long_get_413), WITH(limits_hold_for_the_next_request_of_a_connection_too),
+	  WITH(bodies_that_are_too_long_get_413), WITH(large_bodies_share_a_bound_and_small_ones_are_always_let_in),
+	  WITH(bodies_that_are_too_long_get_413), WITH(many_small_fields_count_for_what_they_cost),
+	  WITH(bodies_that_are_too_long_get_413), WITH(what_a_peer_sent_that_went_away_is_held_until_it_is_answered),
+	  WITH(bodies_that_are_too_long_get_413), WITH(what_is_not_http_gets_400_or_nothing),
+	  WITH(head_with_a_body_is_refused_and_ends_the_connection), WITH(a_handler_sees_method_target_body_and_peer),
+	  WITH(head_gets_the_fields_and_no_body), WITH(http_1_0_without_host_is_served_and_closed),
+	  WITH(a_connection_carries_many_requests_also_pipelined), WITH(a_page_is_sent_as_it_is_and_304_has_no_body),
+	  WITH(the_address_of_a_link_local_peer_is_asked_of_nobody),
 	  WITH(more_connections_than_one_address_may_have_are_closed),
 	  WITH(more_connections_than_in_all_allowed_are_closed), WITH(idle_and_drip_feeding_peers_are_closed_in_time),
 	  WITH(the_idle_time_begins_anew_with_each_answer), WITH(a_peer_that_does_not_read_its_answer_is_closed),
