@@ -146,14 +146,30 @@ hsm_call_code(unsigned long rv)
 	}
 }
 
-/* Ends every call: trace, and the error if there was one. */
 static int
-finish(const char *function, int64_t start_us, CK_RV rv, struct err *e)
+finish_as(int code, const char *function, int64_t start_us, CK_RV rv, struct err *e)
 {
 	log_event(SIGNER_CALL, function, (long long)(clock_mono_us() - start_us), hsm_call_rv_name(rv));
 	if (rv == CKR_OK)
 		return 0;
-	return err_set(e, hsm_call_code(rv), (uint32_t)rv, "%s: %s", function, hsm_call_rv_name(rv));
+	return err_set(e, code, (uint32_t)rv, "%s: %s", function, hsm_call_rv_name(rv));
+}
+
+/* Ends a call that takes a PIN: trace, and the error if there was one. */
+static int
+finish_pin(const char *function, int64_t start_us, CK_RV rv, struct err *e)
+{
+	return finish_as(hsm_call_code(rv), function, start_us, rv, e);
+}
+
+/*
+ * Ends every other call.  Whatever it says of a PIN, none was sent: the signer may start again, and if the PIN is bad
+ * the login will tell.
+ */
+static int
+finish(const char *function, int64_t start_us, CK_RV rv, struct err *e)
+{
+	return finish_as(rv == CKR_HOST_MEMORY ? ERR_NOMEM : ERR_TOKEN, function, start_us, rv, e);
 }
 
 /* CALL(function, arguments) evaluates to 0 or ERR_*, with "e" in scope. */
@@ -222,10 +238,14 @@ hsm_call_init_token(CK_SLOT_ID slot, struct bytes so_pin, const char *label, str
 {
 	CK_UTF8CHAR padded[32];
 	size_t len = strlen(label);
+	int64_t start;
+	CK_RV rv;
 
 	memset(padded, ' ', sizeof(padded));
 	memcpy(padded, label, len < sizeof(padded) ? len : sizeof(padded));
-	return CALL(C_InitToken, slot, (CK_UTF8CHAR *)so_pin.data, so_pin.len, padded);
+	start = clock_mono_us();
+	rv = module->C_InitToken(slot, (CK_UTF8CHAR *)so_pin.data, so_pin.len, padded);
+	return finish_pin("C_InitToken", start, rv, e);
 }
 
 int
@@ -272,8 +292,7 @@ hsm_call_login(CK_SESSION_HANDLE session, CK_USER_TYPE user, struct bytes pin, s
 		rv = CKR_OK;
 	if (rv == CKR_OK || is_pin_untouched(rv))
 		return finish("C_Login", start, rv, e);
-	(void)finish("C_Login", start, rv, NULL);
-	return err_set(e, ERR_PIN, (uint32_t)rv, "C_Login: %s", hsm_call_rv_name(rv));
+	return finish_as(ERR_PIN, "C_Login", start, rv, e);
 }
 
 int
@@ -285,7 +304,10 @@ hsm_call_logout(CK_SESSION_HANDLE session, struct err *e)
 int
 hsm_call_init_pin(CK_SESSION_HANDLE session, struct bytes pin, struct err *e)
 {
-	return CALL(C_InitPIN, session, (CK_UTF8CHAR *)pin.data, pin.len);
+	int64_t start = clock_mono_us();
+	CK_RV rv = module->C_InitPIN(session, (CK_UTF8CHAR *)pin.data, pin.len);
+
+	return finish_pin("C_InitPIN", start, rv, e);
 }
 
 int
