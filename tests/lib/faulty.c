@@ -52,6 +52,7 @@ faulty_make(struct faulty *f)
 	CHECK_INT(signer_generate(&rig, KEY_CA, KEY_ALG_P256, NULL), 0);
 	CHECK_INT(signer_generate(&rig, KEY_RA_SIGN, KEY_ALG_P256, &f->sign_spki), 0);
 	CHECK_INT(signer_generate(&rig, KEY_RA_DECRYPT, KEY_ALG_RSA2048, &f->decrypt_spki), 0);
+	CHECK_INT(signer_generate(&rig, KEY_AUDIT, KEY_ALG_P256, NULL), 0);
 	f->root = signer_make_root(&rig, KEY_ALG_P256, name);
 	CHECK_INT(signer_rig_stop(&rig), 0);
 	signer_rig_fini(&rig);
