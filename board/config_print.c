@@ -31,17 +31,20 @@ static void
 print_profile_help(FILE *out)
 {
 	const struct config_profile_field *f;
+	char text[600];
 	size_t i;
 
 	fputs("\n# SCEP profiles: clients that need something of their own ask at /scep/NAME.\n", out);
 	for (i = 0; i < config_profile_field_count; i++) {
 		f = &config_profile_fields[i];
-		fprintf(out, "#\t%s (", f->option.key);
+		snprintf(text, sizeof(text), "%s: %s%s%s%s", f->option.key, f->is_own ? "" : "like ",
+			 f->is_own ? "" : f->option.check, f->is_own ? "" : ". ", f->option.help);
+		print_comment(text, out);
+		fputs("\t# (", out);
 		config_value_print_range(&f->option, out);
-		fprintf(out, "): %s%s%s\n", f->is_own ? "" : "like ", f->is_own ? f->option.help : f->option.check,
-			f->is_own ? "" : ".");
+		fputs(")\n", out);
 	}
-	fputs("# Presets:", out);
+	fputs("# Presets, which chancery.conf(5) explains:", out);
 	for (i = 0; i < config_preset_count; i++) {
 		if (config_presets[i].key == NULL)
 			fprintf(out, " %s", config_presets[i].name);
