@@ -17,7 +17,10 @@ MUST_CHECK int
 app_store_change_audit(struct app_store_writer *w, const struct app_store_request *r, enum app_audit_event event,
 		       struct bytes serial, const char *subject, struct err *e);
 
-/* store_challenge.c: adds the first digits of the challenge's hash to the detail: a name for it that does not help to look for it. */
+/*
+ * store_challenge.c: adds the first digits of the challenge's hash to the detail: a name for it that does not help to
+ * look for it.
+ */
 void app_store_change_put_challenge(struct app_store_writer *w, const struct app_store_request *r);
 
 /* Does the query with this one key find a row?  1 or 0.  Fails with ERR_STORE. */
