@@ -22,7 +22,7 @@ help: ; @sed -n 's/^#: //p' $(MAKEFILE_LIST)
 #: all (default)   the programs, in build/bin
 #: demo            installs what is missing, enrolls one device, shows its certificate
 #: run             the same appliance, kept running; CA=rsa2048, p256-rsa or p256
-#: check           every test; check-asan, check-tsan, lint, bench: what they say
+#: check           every test; check-asan, check-tsan, lint, fuzz, bench: what they say
 #: install         into DESTDIR
 #: menuconfig      sim_defconfig, savedefconfig: what the build contains
 

@@ -80,6 +80,21 @@ struct walk {
 	const struct app_store_tail *must; /* the end that the open store remembers */
 };
 
+/* Text behind a NUL, which neither the hash nor a reader of the record would see. */
+static bool
+has_hidden_text(struct app_store_query *q)
+{
+	static const int texts[] = {2, 3, 5, 6};
+	struct bytes text;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		text = app_store_query_get_blob(q, texts[i]);
+		if (text.len > 0 && memchr(text.data, 0, text.len) != NULL)
+			return true;
+	}
+	return false;
+}
+
 static bool
 holds(struct walk *walk, struct app_store_query *q)
 {
@@ -87,7 +102,7 @@ holds(struct walk *walk, struct app_store_query *q)
 	struct app_audit_record record;
 	struct bytes stored = take_record(q, &record);
 
-	if (record.seq != walk->at.seq + 1 || stored.len != sizeof(hash) ||
+	if (record.seq != walk->at.seq + 1 || stored.len != sizeof(hash) || has_hidden_text(q) ||
 	    app_audit_chain_next(walk->chain, walk->at.hash, &record, hash, NULL) < 0 ||
 	    CRYPTO_memcmp(hash, stored.data, sizeof(hash)) != 0)
 		return false;

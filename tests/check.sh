@@ -8,7 +8,7 @@ SANITIZE=${SANITIZE:-}
 export PATIENCE=${PATIENCE:-$((${#SANITIZE} > 0 ? 3 : 1))}
 passed=0 failed=0 skipped=0 failures=
 for part in "$@"; do
-	[[ $part =~ ^(lint|unit|integration)$ ]] || { echo "usage: check.sh lint|unit|integration …" >&2; exit 2; }
+	[[ $part =~ ^(lint|unit|fuzz|integration)$ ]] || { echo "usage: check.sh lint|unit|fuzz|integration …" >&2; exit 2; }
 done
 mkdir -p "$out/log"
 
@@ -54,6 +54,10 @@ for part in "$@"; do
 		for program in "$out"/tests/test_*; do
 			[ -x "$program" ] && run "unit/$(basename "$program")" env BIN_DIR="$out/bin" timeout $((300 * PATIENCE)) "$program"
 		done
+		;;
+	fuzz)
+		echo "Fuzz targets, some seconds each (make fuzz is longer)"
+		run fuzz env O="$out" SANITIZE= FUZZ_SECONDS="${FUZZ_SECONDS:-8}" bash tests/fuzz/run.sh
 		;;
 	integration)
 		echo "Integration tests, with real processes and clients (some minutes)"

@@ -6,7 +6,7 @@ build="gcc libc6-dev make kconfig-frontends-nox libevent-dev libconfig-dev libss
 	libseccomp-dev libp11-kit-dev libcurl4-openssl-dev libjansson-dev"
 run="softhsm2 libengine-pkcs11-openssl openssl curl procps util-linux iproute2"
 demo="strongswan-pki libstrongswan-extra-plugins libstrongswan-standard-plugins"
-check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils gnutls-bin"
+check="libcmocka-dev certmonger scep opensc sqlite3 clang-format clang-tidy cppcheck shellcheck universal-ctags man-db dbus-daemon jq bsdextrautils gnutls-bin clang libclang-rt-14-dev"
 pages="chromium lynx"
 bench="scep sqlite3 jq bsdextrautils"
 sanitize="clang libclang-rt-14-dev"

@@ -3,7 +3,7 @@ needs  = @board/build/needs.sh
 CA    ?= rsa2048
 export O
 
-.PHONY: install-needs demo run check check-unit check-integration check-asan check-tsan lint bench install clean
+.PHONY: install-needs demo run check check-unit check-integration check-asan check-tsan lint fuzz bench install clean
 install-needs: ; $(needs) build run demo check pages
 demo: ; $(needs) build run demo
 	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
@@ -12,7 +12,7 @@ run: ; $(needs) build run
 	@echo "Building (half a minute the first time)"; $(MAKE) -s programs
 	@exec board/sim/run.sh --out $(O)/run --bin $(O)/bin --ca $(CA) --legacy "$(LEGACY)"
 check: ; $(needs) build run demo check pages
-	@tests/check.sh lint unit integration
+	@tests/check.sh lint unit fuzz integration
 check-unit check-integration: check-%: ; $(needs) build run demo check pages
 	@tests/check.sh $*
 lint: ; $(needs) build check
@@ -21,6 +21,8 @@ check-asan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/asan SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" CC=clang tests/check.sh unit integration
 check-tsan: ; $(needs) build run demo check pages sanitize
 	@O=$(O)/tsan SANITIZE=-fsanitize=thread CC=clang tests/check.sh unit integration
+fuzz: ; $(needs) build check
+	@tests/fuzz/run.sh
 bench: ; $(needs) build run bench
 	@$(MAKE) -s programs
 	@tests/bench/bench.sh --out $(O) --bin $(O)/bin $(BENCH)

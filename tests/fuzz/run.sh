@@ -2,11 +2,11 @@
 # Makes the fuzz targets and their seeds, and runs each for FUZZ_SECONDS, two at a time; TARGETS names some of them.
 # What is found stays in $O/found, what was learned in $O/corpus; both are under build/fuzz unless O says otherwise.
 set -u
-cd "${SOURCE:-$(dirname "$0")/../..}" || exit 1
+cd "$(dirname "$0")/../.." || exit 1
 out=${O:-$PWD/build}/fuzz
 seconds=${FUZZ_SECONDS:-60}
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1
-export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-14
+[ -x /usr/bin/llvm-symbolizer-14 ] && export ASAN_SYMBOLIZER_PATH=/usr/bin/llvm-symbolizer-14
 
 make -s -j2 O="$out" CC=clang \
 	SANITIZE="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined" fuzzers || exit 1

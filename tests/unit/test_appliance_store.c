@@ -468,6 +468,8 @@ TEST(a_changed_audit_trail_is_found)
 	check_tampered("UPDATE audit SET time = time + 1 WHERE seq = 3", 3);
 	check_tampered("UPDATE audit SET serial = x'00' WHERE seq = 3", 3);
 	check_tampered("UPDATE audit SET hash = x'00' WHERE seq = 2", 2);
+	/* Found by tests/fuzz/fuzz_audit. */
+	check_tampered("UPDATE audit SET subject = subject || char(0) || 'CN=device 8' WHERE seq = 3", 3);
 	check_tampered("DELETE FROM audit WHERE seq = 4", 4);
 	check_tampered("UPDATE audit SET seq = 77 WHERE seq = 6", 6);
 	check_tampered("DELETE FROM audit WHERE seq >= 5", 5);
