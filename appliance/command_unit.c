@@ -75,6 +75,48 @@ print_crl(struct app_session *session, int64_t now)
 			  app_command_span(p->next_update - now, left, sizeof(left)));
 }
 
+static void
+print_delta(struct app_session *session, int64_t now)
+{
+	const struct app_delta *delta = &session->authority->publish.delta;
+	char left[32];
+
+	if (session->authority->conf->ca_delta_hours == 0)
+		app_session_print(session, " %-12s off (ca.delta_hours)\n", "Delta CRL");
+	else if (delta->crl.len == 0)
+		app_session_print(session, " %-12s none yet\n", "Delta CRL");
+	else
+		app_session_print(session, " %-12s number %lld on %lld, %lld entries, ends in %s\n", "Delta CRL",
+				  (long long)delta->number, (long long)delta->base, (long long)delta->entries,
+				  app_command_span(delta->next_update - now, left, sizeof(left)));
+}
+
+/* The answers themselves are kept by the fronts, so what is known here is how many were signed, and when. */
+static void
+print_ocsp(struct app_session *session, int64_t now)
+{
+	const struct app_authority *a = session->authority;
+	const struct app_ra *ra = &a->internal.ra[APP_RA_OCSP];
+	char when[24], span[32], age[32];
+
+	if (a->internal.ocsp_off) {
+		app_session_print(session, " %-12s off: the token has no key for it\n", "OCSP");
+		return;
+	}
+	if (ra->count == 0) {
+		app_session_print(session, " %-12s no certificate yet\n", "OCSP");
+		return;
+	}
+	app_session_print(session, " %-12s ends %.10s, in %s; %llu signed", "OCSP",
+			  clock_text(ra->not_after, when, sizeof(when)),
+			  app_command_span(ra->not_after - now, span, sizeof(span)),
+			  (unsigned long long)a->responder.signed_count);
+	if (a->responder.signed_count > 0)
+		app_session_print(session, ", last %s ago",
+				  app_command_span(now - a->responder.signed_last, age, sizeof(age)));
+	app_session_print(session, "\n");
+}
+
 static size_t
 count_fronts(const struct app_authority *a)
 {
@@ -83,6 +125,12 @@ count_fronts(const struct app_authority *a)
 	for (const struct list *pos = a->links.fronts.next; pos != &a->links.fronts; pos = pos->next)
 		count++;
 	return count;
+}
+
+static bool
+has_ended(const struct app_ra *ra, int64_t now)
+{
+	return ra->count > 0 && now >= ra->not_after;
 }
 
 /* Why the appliance does not do all it should; NULL when it does. */
@@ -105,6 +153,12 @@ trouble(const struct app_authority *a, const struct status_report *report, int64
 		return "there is no current CRL";
 	if (now >= a->issuer.cert.tbs.not_after)
 		return "the CA certificate has ended";
+	if (a->conf->ca_delta_hours > 0 && a->publish.delta.crl.len > 0 && now >= a->publish.delta.next_update)
+		return "the delta CRL has ended";
+	if (has_ended(&a->internal.ra[APP_RA_SIGN], now) || has_ended(&a->internal.ra[APP_RA_DECRYPT], now))
+		return "an RA certificate has ended";
+	if (has_ended(&a->internal.ra[APP_RA_OCSP], now))
+		return "the OCSP responder's certificate has ended";
 	if (count_fronts(a) == 0)
 		return "no front is connected, no device is served";
 	return NULL;
@@ -129,12 +183,16 @@ print_status(struct app_session *session, const struct status_report *report, co
 			  app_command_span(ca->not_after - now, span, sizeof(span)));
 	print_ra(session, "RA signing", &a->internal.ra[APP_RA_SIGN], now);
 	print_ra(session, "RA decrypt", &a->internal.ra[APP_RA_DECRYPT], now);
+	print_ocsp(session, now);
 	print_signer(session, report);
 	print_crl(session, now);
+	print_delta(session, now);
 	app_session_print(session, " %-12s %lld valid, %lld revoked; %lld certificates ever\n", "Devices",
 			  (long long)counts->valid, (long long)counts->revoked, (long long)counts->issued);
 	app_session_print(session, " %-12s %lld open of at most %d\n", "Challenges", (long long)counts->challenges_open,
 			  a->conf->challenge_max_open);
+	app_session_print(session, " %-12s %lld wait for an operator\n", "Requests",
+			  (long long)counts->requests_waiting);
 	app_session_print(session, " %-12s %zu now (%lld intents in the store)\n", "Under way", a->issuing.count,
 			  (long long)counts->intents_open);
 	app_session_print(session, " %-12s up %s: %llu issued, %llu refused, %llu failed\n", "Since start",

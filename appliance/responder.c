@@ -81,6 +81,8 @@ on_signed(int code, const struct ipc_message *message, void *arg)
 		answer_status(q, APP_OCSP_TRY_LATER);
 		return;
 	}
+	q->authority->responder.signed_count++;
+	q->authority->responder.signed_last = clock_wall();
 	m.response = buf_bytes(&out);
 	answer(q, &m);
 }

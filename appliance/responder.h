@@ -18,6 +18,8 @@ enum { APP_RESPONDER_LIMIT = 512 }; /* questions under way; more are told to try
 struct app_responder {
 	size_t count;
 	uint64_t changes; /* of any certificate's state, since the start */
+	uint64_t signed_count;
+	int64_t signed_last; /* wall clock; 0: none yet */
 };
 
 /* MSG_OCSP_ASK: answers with MSG_OCSP_ANSWER.  Serial numbers that are not ours, or have ended, are "unauthorized". */

@@ -111,6 +111,7 @@ struct app_store_counts {
 	int64_t revoked;
 	int64_t challenges_open;
 	int64_t intents_open;
+	int64_t requests_waiting; /* for an operator */
 	int64_t audit_records;
 };
 

@@ -257,6 +257,8 @@ counts(struct app_store_db *db, struct app_store_request *r, struct err *e)
 	if (code == 0)
 		code = count(db, APP_STMT_COUNT_INTENTS, false, now, &c->intents_open, e);
 	if (code == 0)
+		code = count(db, APP_STMT_COUNT_WAITING, true, now, &c->requests_waiting, e);
+	if (code == 0)
 		code = count(db, APP_STMT_COUNT_AUDIT, false, now, &c->audit_records, e);
 	return code;
 }

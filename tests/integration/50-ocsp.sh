@@ -57,6 +57,7 @@ check "for OCSP alone" grep -q "OCSP Signing" <(openssl x509 -in "$dir/responder
 check "whose own state nobody asks" grep -q "OCSP No Check" <(openssl x509 -in "$dir/responder.pem" -noout -text)
 
 check "a good certificate" says one ': good'
+check "the status screen tells of the answer" grep -q '^ OCSP         ends .*; 1 signed, last [0-9]*s ago' <(chancery status)
 check "with SHA-256" eval 'ask one -sha256 && grep -q ": good" "$dir/ocsp.out"'
 check "revoke" chancery certificate revoke "$(serial_of "$dir/device/two.pem")" --reason keyCompromise
 check "a revoked certificate, with its reason" says two ': revoked'

@@ -55,6 +55,7 @@ check "the certificate verifies with both" verified "$dir/device/one.pem"
 full=$(number_of "$dir/full.pem") delta=$(number_of "$dir/delta.pem")
 check "they share their numbers" test "$delta" -gt "$full"
 serial=$(serial_of "$dir/device/one.pem")
+check "the status screen tells of the delta CRL" grep -q "^ Delta CRL    number $delta on $full, 0 entries, ends in 1[12]h" <(chancery status)
 check "hold" chancery certificate hold "$serial"
 check "on hold it fails with both" wait_until 5 revoked "$dir/device/one.pem"
 check "the full CRL stayed as it was" test "$(number_of "$dir/full.pem")" = "$full"

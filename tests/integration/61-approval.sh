@@ -31,6 +31,7 @@ device_setup
 poll_device dev1
 check "a request without a challenge waits" wait_until 10 waiting dev1
 id=$(waiting dev1)
+check "the status screen tells of it" grep -q '^ Requests     1 wait for an operator' <(chancery status)
 check "the operator sees the name that it asks for" grep -q 'DNS:dev1.example' <(chancery request show "$id")
 check "the device asks again meanwhile" wait_until 10 grep -q 'SCEP_ANSWERED.*type=20.*status=pending' "$dir/log"
 check "the operator approves" chancery request approve "$id"

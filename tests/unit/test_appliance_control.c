@@ -584,6 +584,37 @@ TEST(tells_in_the_status_that_clock_or_disk_keep_it_from_issuing)
 	office_close(&o);
 }
 
+TEST(tells_in_the_status_of_ocsp_and_of_certificates_that_have_ended)
+{
+	struct office o;
+	struct app_ra *ra = o.authority.internal.ra;
+	int64_t until;
+
+	open_control(&o);
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
+	CHECK(strstr(out, " OCSP         off: the token has no key for it") != NULL);
+	CHECK(strstr(out, " Delta CRL    off") != NULL);
+	CHECK(strstr(out, " Requests     0 wait for an operator") != NULL);
+	o.authority.internal.ocsp_off = false;
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
+	CHECK(strstr(out, " OCSP         no certificate yet") != NULL);
+	ra[APP_RA_OCSP].count = 1;
+	ra[APP_RA_OCSP].not_after = clock_wall() + 86400;
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
+	CHECK(strstr(out, " OCSP         ends 2") != NULL && strstr(out, "; 0 signed\n") != NULL);
+	ra[APP_RA_OCSP].not_after = clock_wall();
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_FAILED);
+	CHECK(strstr(out, "the OCSP responder's certificate has ended") != NULL);
+	ra[APP_RA_OCSP].count = 0;
+	until = ra[APP_RA_SIGN].not_after;
+	ra[APP_RA_SIGN].not_after = clock_wall();
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_FAILED);
+	CHECK(strstr(out, "an RA certificate has ended") != NULL);
+	ra[APP_RA_SIGN].not_after = until;
+	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
+	office_close(&o);
+}
+
 TEST(helps_and_shows_the_ca)
 {
 	struct office o;
@@ -661,4 +692,5 @@ TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_
 	  RUN(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca), RUN(helps_and_shows_the_ca),
 	  RUN(says_so_when_there_is_no_pem_or_too_much),
 	  RUN(tells_in_the_status_that_clock_or_disk_keep_it_from_issuing),
+	  RUN(tells_in_the_status_of_ocsp_and_of_certificates_that_have_ended),
 	  RUN(lets_a_command_that_works_take_its_time), RUN(survives_callers_that_hang_up_and_turns_away_too_many))
