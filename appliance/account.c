@@ -72,11 +72,11 @@ app_account_set(const char *name, const char *groups, struct app_account *ret_ac
 	size_t len;
 	int code;
 
-	if (!app_account_good_name(name, sizeof(account.name)))
+	if (!app_account_good_name(name, APP_ACCOUNT_NAME_MAX + 1))
 		return err_set(e, ERR_FORMAT, 0,
 			       "a name is a lower-case letter, then letters, digits, \".\", \"_\" or \"-\", at most %d "
 			       "in all",
-			       APP_ACCOUNT_SIZE - 1);
+			       APP_ACCOUNT_NAME_MAX);
 	if (strcmp(name, "root") == 0)
 		return err_set(e, ERR_FORMAT, 0, "root is who gives no name, and needs no account");
 	snprintf(account.name, sizeof(account.name), "%s", name);

@@ -15,8 +15,17 @@
 
 #include "board/base/err.h"
 
-/* Sizes with the NUL; TEXT is for all groups with a blank between them. */
-enum { APP_ACCOUNT_SIZE = 64, APP_GROUP_SIZE = 32, APP_GROUPS_MAX = 8, APP_GROUPS_TEXT = 256 };
+/*
+ * Sizes with the NUL; TEXT is for all groups with a blank between them.  NAME_MAX: of a name without the NUL, so that
+ * "operator NAME" is whole in the audit trail.
+ */
+enum {
+	APP_ACCOUNT_SIZE = 64,
+	APP_ACCOUNT_NAME_MAX = 54,
+	APP_GROUP_SIZE = 32,
+	APP_GROUPS_MAX = 8,
+	APP_GROUPS_TEXT = 256,
+};
 
 /* The group that may do everything unless a template says otherwise. */
 #define APP_GROUP_ADMINISTRATORS "administrators"

@@ -5,13 +5,14 @@
 #include <string.h>
 
 #include "appliance/binding.h"
+#include "appliance/permit.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
 #include "board/base/x509.h"
 #include "board/config_check.h"
 
-enum { MINUTE_S = 60, HASH_DIGITS = 64 };
+enum { MINUTE_S = 60, HASH_DIGITS = 64, NAME_DIGITS = 16 };
 
 /* One MSG_ADMIN under way. */
 struct visit {
@@ -19,11 +20,13 @@ struct visit {
 	struct app_authority *authority;
 	int wants;
 	char peer[64];
-	char actor[64];
-	char account[64];
-	char params[2048]; /* of NDESGenerateChallenge */
+	struct app_account account; /* who asks; nobody at first */
+	char actor[64];             /* the same for log and audit trail */
+	char params[2048];          /* of NDESGenerateChallenge */
 	struct app_binding binding;
-	struct bytes certificate; /* owned */
+	struct bytes certificate;  /* owned */
+	struct app_operator owner; /* of the certificate */
+	struct app_login login;
 	struct secret *challenge; /* until the store has it */
 	struct app_store_request request;
 };
@@ -54,10 +57,10 @@ answer_status(struct visit *visit, int status)
 }
 
 static void
-deny(struct visit *visit, const char *cause)
+refuse(struct visit *visit, int status, const char *cause)
 {
 	log_event(ADMIN_REFUSED, log_text(visit->peer), log_text(visit->actor), cause);
-	answer_status(visit, ADMIN_DENIED);
+	answer_status(visit, status);
 }
 
 /* ---- the challenge ---------------------------------------------------------------------------------------------- */
@@ -151,7 +154,7 @@ give_challenge(struct visit *visit)
 	request->expires = clock_wall() + (int64_t)a->conf->challenge_lifetime_minutes * MINUTE_S;
 	request->max_open = a->conf->challenge_max_open;
 	request->binding = &visit->binding;
-	snprintf(request->account, sizeof(request->account), "%s", visit->account);
+	snprintf(request->account, sizeof(request->account), "%s", visit->account.name);
 	snprintf(request->actor, sizeof(request->actor), "%s", visit->actor);
 	app_challenge_hash(a->challenge_key, secret_bytes(visit->challenge), request->challenge_hash);
 	submit(visit, on_challenge);
@@ -159,17 +162,13 @@ give_challenge(struct visit *visit)
 
 /* ---- who asks --------------------------------------------------------------------------------------------------- */
 
-/* Is one of the fingerprints that of the certificate?  Colons between digits do not count. */
+/* Is this one of the fingerprints?  Colons between digits do not count. */
 static bool
-is_listed(const char *fingerprints, struct bytes certificate)
+is_listed(const char *fingerprints, const char hex[HASH_DIGITS + 1])
 {
-	uint8_t hash[32];
-	char hex[HASH_DIGITS + 1];
 	const char *word;
 	size_t len;
 
-	x509_sha256(certificate, hash);
-	bytes_hex((struct bytes){hash, sizeof(hash)}, hex, sizeof(hex));
 	while ((word = config_check_word(&fingerprints, &len)) != NULL) {
 		size_t same = 0;
 
@@ -185,6 +184,71 @@ is_listed(const char *fingerprints, struct bytes certificate)
 	}
 	return false;
 }
+
+/* NULL when this account may have what the visit wants; else why not, for the log. */
+static const char *
+objection(const struct app_account *account, const struct visit *visit)
+{
+	return app_permit_challenge(account) ? NULL : "the account is not in ra-operators or administrators";
+}
+
+/* It is known who asks. */
+static void
+admit(struct visit *visit)
+{
+	const char *why = objection(&visit->account, visit);
+
+	if (why != NULL)
+		refuse(visit, ADMIN_DENIED, why);
+	else
+		give_challenge(visit);
+}
+
+static void
+name_actor(struct visit *visit)
+{
+	snprintf(visit->actor, sizeof(visit->actor), "operator %.*s", APP_ACCOUNT_NAME_MAX, visit->account.name);
+}
+
+/* ---- who asks: by password --------------------------------------------------------------------------------------- */
+
+/* The log has it already, and says why. */
+static void
+on_login(struct app_login *login, enum app_login_verdict verdict, void *arg)
+{
+	struct visit *visit = arg;
+
+	visit->authority->admin.visits--;
+	if (verdict != APP_LOGIN_ACCEPTED) {
+		answer_status(visit, verdict == APP_LOGIN_REFUSED ? ADMIN_LOGIN : ADMIN_RETRY);
+		return;
+	}
+	visit->account = login->account;
+	name_actor(visit);
+	admit(visit);
+}
+
+static void
+identify_by_password(struct visit *visit, const struct msg_admin *m)
+{
+	struct app_login *login = &visit->login;
+
+	if (secret_new(m->password.data, m->password.len, &login->password) != 0) {
+		answer_status(visit, ADMIN_RETRY);
+		return;
+	}
+	memcpy(login->name, m->operator, sizeof(login->name));
+	memcpy(login->peer, m->peer, sizeof(login->peer));
+	/* Nothing else is the control socket, which has its own bounds. */
+	if (login->peer[0] == '\0')
+		snprintf(login->peer, sizeof(login->peer), "unknown");
+	login->done = on_login;
+	login->arg = visit;
+	visit->authority->admin.visits++;
+	app_login_start(visit->authority, login);
+}
+
+/* ---- who asks: by certificate ------------------------------------------------------------------------------------ */
 
 static void
 on_record(struct app_store_request *request, void *arg)
@@ -206,53 +270,87 @@ on_record(struct app_store_request *request, void *arg)
 		cause = "the certificate is not valid now";
 	app_store_request_fini(request);
 	if (cause != NULL)
-		deny(visit, cause);
+		refuse(visit, ADMIN_LOGIN, cause);
 	else if (code != 0)
 		answer_status(visit, ADMIN_RETRY);
 	else
-		give_challenge(visit);
+		admit(visit);
 }
 
-/* The account of who has the certificate (appliance/account.h). */
+/* The account is known; is the certificate in force? */
 static void
-name_account(struct visit *visit)
-{
-	uint8_t hash[32];
-	char hex[17];
-
-	x509_sha256(visit->certificate, hash);
-	snprintf(visit->account, sizeof(visit->account), "certificate %s",
-		 bytes_hex((struct bytes){hash, 8}, hex, sizeof(hex)));
-}
-
-/* Goes on in on_record() when the certificate deserves a look at the store; else answers. */
-static void
-identify(struct visit *visit, const struct config *conf)
+check_certificate(struct visit *visit)
 {
 	struct app_store_request *request = &visit->request;
 	struct x509 cert;
 	struct bytes serial;
 
-	if (visit->certificate.len == 0 || x509_parse(visit->certificate, &cert, NULL) != 0) {
-		deny(visit, "no client certificate");
+	if (x509_parse(visit->certificate, &cert, NULL) != 0) {
+		refuse(visit, ADMIN_LOGIN, "the certificate cannot be read");
 		return;
 	}
 	serial = cert.tbs.serial;
 	if (serial.len == APP_SERIAL_SIZE + 1 && serial.data[0] == 0)
 		serial = (struct bytes){serial.data + 1, APP_SERIAL_SIZE};
-	snprintf(visit->actor, sizeof(visit->actor), "certificate %s", log_hex(serial));
-	if (!is_listed(conf->admin_certificates, visit->certificate)) {
-		deny(visit, "the certificate is not in admin.certificates");
-		return;
-	}
 	if (serial.len != APP_SERIAL_SIZE) {
-		deny(visit, "this CA did not issue the certificate");
+		refuse(visit, ADMIN_LOGIN, "this CA did not issue the certificate");
 		return;
 	}
-	name_account(visit);
+	memset(request, 0, sizeof(*request));
 	request->op = APP_STORE_SHOW;
 	memcpy(request->serial, serial.data, APP_SERIAL_SIZE);
 	submit(visit, on_record);
+}
+
+static void
+on_owner(struct app_store_request *request, void *arg)
+{
+	struct visit *visit = arg;
+	int code = request->code;
+
+	visit->authority->admin.visits--;
+	app_store_request_fini(request);
+	if (code == 0 && visit->owner.disabled) {
+		refuse(visit, ADMIN_LOGIN, "the certificate's account is disabled");
+		return;
+	}
+	if (code == 0)
+		code = app_account_set(visit->owner.name, visit->owner.groups, &visit->account, NULL);
+	if (code == ERR_UNKNOWN) {
+		refuse(visit, ADMIN_LOGIN, "the certificate belongs to no account and is not in admin.certificates");
+		return;
+	}
+	if (code != 0) {
+		answer_status(visit, ADMIN_RETRY);
+		return;
+	}
+	name_actor(visit);
+	check_certificate(visit);
+}
+
+/* Whose certificate it is; then whether it is in force. */
+static void
+identify_by_certificate(struct visit *visit, const struct config *conf)
+{
+	struct app_operator *owner = &visit->owner;
+	char hex[HASH_DIGITS + 1];
+
+	if (visit->certificate.len == 0) {
+		refuse(visit, ADMIN_LOGIN, "no client certificate and no password");
+		return;
+	}
+	x509_sha256(visit->certificate, owner->certificate);
+	bytes_hex((struct bytes){owner->certificate, sizeof(owner->certificate)}, hex, sizeof(hex));
+	snprintf(visit->actor, sizeof(visit->actor), "certificate %.*s", NAME_DIGITS, hex);
+	if (is_listed(conf->admin_certificates, hex)) {
+		app_account_root(&visit->account);
+		memcpy(visit->account.name, visit->actor, sizeof(visit->account.name));
+		check_certificate(visit);
+		return;
+	}
+	visit->request.op = APP_STORE_ACCOUNT_OF;
+	visit->request.operators.who = owner;
+	submit(visit, on_owner);
 }
 
 void
@@ -273,6 +371,8 @@ app_admin_request(struct app_front *front, uint64_t id, const struct msg_admin *
 	visit->certificate = bytes_dup(m->certificate);
 	if (a->stopping || (m->certificate.len > 0 && visit->certificate.data == NULL))
 		answer_status(visit, ADMIN_RETRY);
+	else if (m->operator[0] != '\0')
+		identify_by_password(visit, m);
 	else
-		identify(visit, a->conf);
+		identify_by_certificate(visit, a->conf);
 }

@@ -1,7 +1,8 @@
 /*
  * appliance/chancery - the operator's command: sends its words to the authority and prints what comes back
  *
- * What needs no running appliance (provisioning) is another program, which this one becomes.
+ * What needs no running appliance (provisioning) is another program, which this one becomes.  Passwords are read here,
+ * from the terminal or a file, and travel in messages of their own; they are in no word of a command.
  */
 #include <errno.h>
 #include <limits.h>
@@ -14,16 +15,34 @@
 #include <unistd.h>
 
 #include "board/base/loop.h"
+#include "board/base/secret.h"
 #include "board/msg.h"
+#include "board/prompt.h"
 #include "board/spawn.h"
 #include "board/version.h"
 
-enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255 };
+/* PASSWORD: octets; the appliance has its own opinion on length. */
+enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255, PASSWORD_MAX = 1024 };
+
+/* Ids of our messages; the answer to a log-in has the same. */
+enum { ID_LOGIN = 1, ID_COMMAND = 2 };
 
 /* An authority that hangs is replaced sooner than this. */
 enum { GREETING_MS = 20 * 1000 };
 
+/* What stands before the command. */
+struct options {
+	const char *path;
+	const char *name; /* of the operator; NULL: root */
+	const char *password_file;
+};
+
 struct call {
+	struct msg_command command;
+	struct msg_login login; /* operator "": none */
+	struct secret *password;
+	struct secret *new_password; /* NULL: none */
+	struct ipc *ipc;
 	struct loop *loop;
 	struct loop_timer *timer;
 	bool done;
@@ -61,6 +80,25 @@ write_all(int fd, struct bytes text)
 }
 
 static void
+give_up(struct call *call, int status, const char *why)
+{
+	fprintf(stderr, "chancery: %s\n", why);
+	call->done = true;
+	call->status = status;
+}
+
+static void
+send_command(struct call *call)
+{
+	struct msg_password m = {.password = secret_bytes(call->new_password)};
+
+	if (call->new_password != NULL && msg_password_send(call->ipc, ID_COMMAND, &m) != 0)
+		give_up(call, EXIT_FAILED, "the new password cannot be sent");
+	else if (msg_command_send(call->ipc, ID_COMMAND, &call->command) != 0)
+		give_up(call, EXIT_WRONG_USE, "the command is too long");
+}
+
+static void
 on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 {
 	struct call *call = arg;
@@ -71,11 +109,14 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 	/* From here on it takes as long as it takes. */
 	loop_timer_set(call->timer, -1);
 	write_all(m.is_error ? STDERR_FILENO : STDOUT_FILENO, m.text);
-	if (m.done == 0)
-		return;
-	call->done = true;
-	call->status = m.exit_status;
-	loop_stop(call->loop);
+	if (m.done != 0) {
+		call->done = true;
+		call->status = m.exit_status;
+	} else if (message->id == ID_LOGIN && m.text.len == 0) {
+		send_command(call);
+	}
+	if (call->done)
+		loop_stop(call->loop);
 }
 
 static void
@@ -126,47 +167,149 @@ connect_control(const char *path)
 	return -1;
 }
 
+/* The password of who gives the command. */
 static int
-run_command(const char *path, char **words, int count)
+get_password(const struct options *options, struct secret **ret_password)
+{
+	char question[128];
+	struct err e = {0};
+	int code;
+
+	snprintf(question, sizeof(question), "Password of %.64s", options->name);
+	if (options->password_file != NULL)
+		code = secret_read_file(options->password_file, PASSWORD_MAX, ret_password, &e);
+	else
+		code = prompt_secret(question, PASSWORD_MAX, ret_password, &e);
+	if (code != 0)
+		fprintf(stderr, "chancery: %s\n", e.text);
+	return code;
+}
+
+static int
+ask_new_password(struct secret **ret_password, struct err *e)
+{
+	AUTO_STRUCT(secret) first = NULL;
+	AUTO_STRUCT(secret) second = NULL;
+	int code = prompt_secret("New password", PASSWORD_MAX, &first, e);
+
+	if (code == 0)
+		code = prompt_secret("The same again", PASSWORD_MAX, &second, e);
+	if (code == 0 && !bytes_equal(secret_bytes(first), secret_bytes(second)))
+		code = err_set(e, ERR_CONFIG, 0, "the two passwords differ");
+	if (code == 0)
+		*ret_password = TAKE(first);
+	return code;
+}
+
+/* Takes "--password-file FILE" out of the words of a command; *ret_file stays NULL when it is not there. */
+static int
+take_password_file(struct msg_command *m, const char **ret_file)
+{
+	static const char name[] = "--password-file";
+	const size_t len = strlen(name);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < m->words.count; i++) {
+		const char *word = (const char *)m->words.item[i].data;
+
+		if (strncmp(word, name, len) != 0 || (word[len] != '\0' && word[len] != '=')) {
+			m->words.item[kept++] = m->words.item[i];
+			continue;
+		}
+		if (word[len] == '=') {
+			*ret_file = word + len + 1;
+		} else if (++i < m->words.count) {
+			*ret_file = (const char *)m->words.item[i].data;
+		} else {
+			fprintf(stderr, "chancery: %s: a value is missing\n", name);
+			return ERR_CONFIG;
+		}
+	}
+	m->words.count = kept;
+	return 0;
+}
+
+/* The commands that give an account a password need one from here. */
+static int
+get_new_password(struct msg_command *m, struct secret **ret_password)
+{
+	const struct bytes *word = m->words.item;
+	const char *file = NULL;
+	struct err e = {0};
+	int code;
+
+	if (m->words.count < 2 || strcmp((const char *)word[0].data, "operator") != 0 ||
+	    (strcmp((const char *)word[1].data, "add") != 0 && strcmp((const char *)word[1].data, "password") != 0))
+		return 0;
+	code = take_password_file(m, &file);
+	if (code != 0)
+		return code;
+	code = file != NULL ? secret_read_file(file, PASSWORD_MAX, ret_password, &e)
+			    : ask_new_password(ret_password, &e);
+	if (code != 0)
+		fprintf(stderr, "chancery: %s\n", e.text);
+	return code;
+}
+
+/* Connects, sends what comes first, and runs until the answer is complete. */
+static void
+talk(struct call *call, const char *path)
+{
+	struct ipc_handlers handlers = {on_message, on_closed, call};
+	int fd = connect_control(path);
+
+	if (fd < 0)
+		return;
+	if (ipc_new(call->loop, fd, ROLE_CONSOLE, ROLE_AUTHORITY, &handlers, &call->ipc) != 0) {
+		close(fd);
+		return;
+	}
+	call->login.password = secret_bytes(call->password);
+	if (call->password == NULL)
+		send_command(call);
+	else if (msg_login_send(call->ipc, ID_LOGIN, &call->login) != 0)
+		give_up(call, EXIT_WRONG_USE, "the log-in cannot be sent");
+	if (!call->done)
+		loop_run(call->loop);
+	ipc_free(call->ipc);
+}
+
+static int
+prepare(struct call *call, const struct options *options, char **words, int count)
+{
+	for (int i = 0; i < count; i++)
+		call->command.words.item[call->command.words.count++] = bytes_of_text(words[i]);
+	if (options->name != NULL) {
+		snprintf(call->login.operator, sizeof(call->login.operator), "%s", options->name);
+		if (get_password(options, &call->password) != 0)
+			return ERR_CONFIG;
+	}
+	return get_new_password(&call->command, &call->new_password);
+}
+
+static int
+run_command(const struct options *options, char **words, int count)
 {
 	struct call call = {.status = EXIT_FAILED};
-	struct ipc_handlers handlers = {on_message, on_closed, &call};
-	struct msg_command m = {0};
 	AUTO_STRUCT(loop) loop = NULL;
-	struct ipc *ipc;
-	int fd;
 
-	for (int i = 0; i < count; i++)
-		m.words.item[m.words.count++] = bytes_of_text(words[i]);
-	if (loop_new(&loop) != 0)
-		return EXIT_FAILED;
-	call.loop = loop;
-	if (loop_timer_new(loop, on_timer, &call, &call.timer) != 0)
-		return EXIT_FAILED;
-	loop_timer_set(call.timer, GREETING_MS);
-	fd = connect_control(path);
-	if (fd < 0 || ipc_new(loop, fd, ROLE_CONSOLE, ROLE_AUTHORITY, &handlers, &ipc) != 0) {
-		if (fd >= 0)
-			close(fd);
+	if (prepare(&call, options, words, count) == 0 && loop_new(&loop) == 0) {
+		call.loop = loop;
+		if (loop_timer_new(loop, on_timer, &call, &call.timer) == 0) {
+			loop_timer_set(call.timer, GREETING_MS);
+			talk(&call, options->path);
+		}
 		loop_timer_free(call.timer);
-		return EXIT_FAILED;
 	}
-	if (msg_command_send(ipc, 1, &m) != 0) {
-		fprintf(stderr, "chancery: the command is too long\n");
-		call.done = true;
-		call.status = EXIT_WRONG_USE;
-	}
-	if (!call.done)
-		loop_run(loop);
-	ipc_free(ipc);
-	loop_timer_free(call.timer);
+	secret_free(call.password);
+	secret_free(call.new_password);
 	return call.status;
 }
 
 static int
 usage(FILE *out, int status)
 {
-	fprintf(out, "Usage: chancery [--control PATH] COMMAND …\n"
+	fprintf(out, "Usage: chancery [--control PATH] [--operator NAME [--password-file FILE]] COMMAND …\n"
 		     "  chancery help            all commands (asks the running appliance)\n"
 		     "  chancery status          how the appliance is\n"
 		     "  chancery challenge create\n"
@@ -186,21 +329,48 @@ too_long(char **words, int count)
 	return count > MSG_LIST_MAX;
 }
 
+/* Takes the options before the command; the number of the first word behind them, or -1 when one has no value. */
+static int
+take_options(int argc, char **argv, struct options *options)
+{
+	static const char *const names[] = {"--control", "--operator", "--password-file"};
+	const char **const values[] = {&options->path, &options->name, &options->password_file};
+	int first = 1;
+	size_t i;
+
+	while (first < argc) {
+		for (i = 0; i < ARRAY_SIZE(names) && strcmp(argv[first], names[i]) != 0; i++)
+			;
+		if (i == ARRAY_SIZE(names))
+			return first;
+		if (first + 1 == argc)
+			return -1;
+		*values[i] = argv[first + 1];
+		first += 2;
+	}
+	return first;
+}
+
+static const char *
+from_environment(const char *name, const char *standard)
+{
+	const char *value = getenv(name);
+
+	return value != NULL && *value != '\0' ? value : standard;
+}
+
 int
 main(int argc, char **argv)
 {
-	const char *path = getenv("CHANCERY_CONTROL");
-	int first = 1;
+	struct options options = {.path = from_environment("CHANCERY_CONTROL", "/run/chancery/control"),
+				  .name = from_environment("CHANCERY_OPERATOR", NULL)};
+	int first = take_options(argc, argv, &options);
 	int status;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (path == NULL || *path == '\0')
-		path = "/run/chancery/control";
-	if (argc > 2 && strcmp(argv[1], "--control") == 0) {
-		path = argv[2];
-		first = 3;
-	}
-	if (first >= argc)
+	if (options.name != NULL && *options.name == '\0')
+		options.name = NULL;
+	if (first < 0 || first >= argc)
 		return usage(stderr, EXIT_WRONG_USE);
 	if (strcmp(argv[first], "--help") == 0)
 		return usage(stdout, 0);
@@ -208,11 +378,12 @@ main(int argc, char **argv)
 		return puts("chancery " VERSION) < 0;
 	if (strcmp(argv[first], "provision") == 0 || strcmp(argv[first], "import-chain") == 0)
 		return run_provision(argv + first - 1);
-	if (too_long(argv + first, argc - first)) {
+	if (too_long(argv + first, argc - first) ||
+	    (options.name != NULL && strlen(options.name) >= sizeof(((struct msg_login *)NULL)->operator))) {
 		fprintf(stderr, "chancery: too many words, or one is too long\n");
 		return EXIT_WRONG_USE;
 	}
-	status = run_command(path, argv + first, argc - first);
+	status = run_command(&options, argv + first, argc - first);
 	/* Help is wanted most when nothing runs yet. */
 	if (status == EXIT_FAILED && strcmp(argv[first], "help") == 0)
 		return usage(stderr, status);

@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/permit.h"
+#include "board/base/log.h"
+
 static void help(struct app_session *session);
 
 #define NUMBER(name_, value_, low_, high_, standard_)                                                                  \
@@ -89,6 +92,24 @@ static const struct app_command commands[] = {
 	 {FLAG("pem")},
 	 "the CA certificate with its fingerprint, or the chain as PEM",
 	 app_command_ca_show},
+	{"operator add",
+	 "NAME",
+	 {TEXT_OPTION("groups", "\"G …\""), TEXT_OPTION("certificate", "SHA256"), TEXT_OPTION("password-file", "FILE")},
+	 "makes an account; asks for its password, or reads it from FILE",
+	 app_command_operator_add},
+	{"operator list", NULL, {{0}}, "all accounts with their groups and state", app_command_operator_list},
+	{"operator password",
+	 "NAME",
+	 {TEXT_OPTION("password-file", "FILE")},
+	 "gives an account a new password; everybody may change his own",
+	 app_command_operator_password},
+	{"operator change",
+	 "NAME",
+	 {TEXT_OPTION("groups", "\"G …\""), TEXT_OPTION("certificate", "SHA256"), FLAG("disable"), FLAG("enable")},
+	 "changes an account; SHA256 may be \"none\"",
+	 app_command_operator_change},
+	{"operator unlock", "NAME", {{0}}, "forgets an account's wrong passwords", app_command_operator_unlock},
+	{"operator remove", "NAME", {{0}}, "removes an account", app_command_operator_remove},
 	{"audit list", NULL, {NUMBER("limit", "N", 1, 100000, 20)}, "the newest audit records", app_command_audit_list},
 	{"audit verify", NULL, {{0}}, "checks the chain of all audit records", app_command_audit_verify},
 	{"help", NULL, {{0}}, "this list", help},
@@ -273,6 +294,7 @@ void
 app_command_run(struct app_session *session, const struct msg_list *list)
 {
 	char words[MSG_LIST_MAX][256];
+	struct err e = {0};
 	size_t used = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
@@ -291,6 +313,11 @@ app_command_run(struct app_session *session, const struct msg_list *list)
 	}
 	if (used == 0) {
 		fail_unknown(session, list->count > 0 ? words[0] : "");
+		return;
+	}
+	if (app_permit_command(&session->account, session->command->words, &e) != 0) {
+		log_event(OPERATOR_DENIED, session->actor, session->command->words);
+		app_session_fail(session, APP_EXIT_FAILED, "%s is not allowed to: %s.", session->account.name, e.text);
 		return;
 	}
 	if (take_rest(session, words, used, list->count) == 0)

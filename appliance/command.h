@@ -60,6 +60,14 @@ void app_command_request_show(struct app_session *session);    /* one request, w
 void app_command_request_approve(struct app_session *session); /* and issues it */
 void app_command_request_deny(struct app_session *session);    /* the device is told at its next question */
 
+/* The handlers: command_operator.c */
+void app_command_operator_add(struct app_session *session);      /* a new account */
+void app_command_operator_list(struct app_session *session);     /* all of them */
+void app_command_operator_password(struct app_session *session); /* a new password for one */
+void app_command_operator_change(struct app_session *session);   /* groups, certificate, disabled or not */
+void app_command_operator_unlock(struct app_session *session);   /* forgets wrong passwords */
+void app_command_operator_remove(struct app_session *session);   /* and its name is free again */
+
 /* The handlers: command_challenge.c */
 void app_command_challenge_create(struct app_session *session); /* one-time challenges, a line each */
 void app_command_challenge_list(struct app_session *session);   /* how many are open, and what some are bound to */

@@ -20,6 +20,7 @@ session_free(struct app_session *session)
 	ipc_free(session->ipc);
 	loop_timer_free(session->timer);
 	buf_fini(&session->out);
+	secret_free(session->password);
 	free(session);
 }
 
@@ -143,6 +144,60 @@ app_session_ask(struct app_session *session, app_store_done_fn done)
 		app_session_fail(session, APP_EXIT_FAILED, "The store is busy (%s); try again.", err_name(status));
 }
 
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
+
+static void
+on_login(struct app_login *login, enum app_login_verdict verdict, void *arg)
+{
+	struct app_session *session = arg;
+
+	if (verdict == APP_LOGIN_LATER) {
+		app_session_fail(session, APP_EXIT_FAILED, "Nobody can log in at the moment; try again later.");
+		return;
+	}
+	if (verdict != APP_LOGIN_ACCEPTED) {
+		app_session_fail(session, APP_EXIT_FAILED,
+				 "The log-in is refused: wrong name or password, or the account is locked or disabled.");
+		return;
+	}
+	session->account = login->account;
+	snprintf(session->actor, sizeof(session->actor), "operator %.*s", (int)sizeof(session->actor) - 10,
+		 login->account.name);
+	session->busy = false;
+	if (session->ipc == NULL)
+		session_free(session);
+	else
+		send_output(session, false, 0, false, (struct bytes){NULL, 0});
+}
+
+/* Nothing else is listened to meanwhile; who sends a command without waiting for the verdict does not get it run. */
+static void
+start_login(struct app_session *session, struct bytes body)
+{
+	struct app_login *login = &session->login;
+	struct msg_login m;
+
+	session->busy = true;
+	if (msg_login_get(body, &m) != 0 || secret_new(m.password.data, m.password.len, &login->password) != 0) {
+		app_session_fail(session, APP_EXIT_FAILED, "The log-in cannot be read.");
+		return;
+	}
+	memcpy(login->name, m.operator, sizeof(login->name));
+	login->done = on_login;
+	login->arg = session;
+	app_login_start(session->authority, login);
+}
+
+static void
+take_password(struct app_session *session, struct bytes body)
+{
+	struct msg_password m;
+
+	secret_free(TAKE(session->password));
+	if (msg_password_get(body, &m) != 0 || secret_new(m.password.data, m.password.len, &session->password) != 0)
+		log_event(FAILURE, "taking a new password", err_name(ERR_FORMAT), 0U, log_text(""));
+}
+
 static void
 on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 {
@@ -152,8 +207,16 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 	/* One command per session: the next one comes on a connection of its own. */
 	if (session->busy || session->done)
 		return;
-	session->busy = true;
 	session->id = message->id;
+	if (message->type == MSG_LOGIN) {
+		start_login(session, message->body);
+		return;
+	}
+	if (message->type == MSG_PASSWORD) {
+		take_password(session, message->body);
+		return;
+	}
+	session->busy = true;
 	if (msg_command_get(message->body, &m) != 0) {
 		app_session_fail(session, APP_EXIT_USAGE, "The command cannot be read.");
 		return;

@@ -1,8 +1,9 @@
 /*
  * appliance/control - the control socket: who may use it, and one session for each caller
  *
- * The parent binds the socket, the kernel says who called (SO_PEERCRED), and only root is served.  A session runs one
- * command (appliance/command.h), which may go on in callbacks; when the caller hangs up meanwhile, the command runs to
+ * The parent binds the socket, the kernel says who called (SO_PEERCRED), and only root is served.  The command is root's,
+ * unless an operator's name and password came before it (appliance/login.h): then it is his, or is not run.  A session
+ * runs one command (appliance/command.h), which may go on in callbacks; when the caller hangs up meanwhile, the command runs to
  * its end without output.
  *
  * Threads:  the authority's loop.
@@ -10,7 +11,7 @@
 #ifndef APPLIANCE_CONTROL_H
 #define APPLIANCE_CONTROL_H
 
-#include "appliance/account.h"
+#include "appliance/login.h"
 #include "appliance/publish.h"
 #include "appliance/store.h"
 
@@ -42,6 +43,8 @@ struct app_session {
 	bool done;                                   /* it has ended; the caller hangs up next */
 	void (*resume)(struct app_session *session); /* goes on when the caller has read enough */
 
+	struct secret *password; /* a new one, for the command; NULL: none came */
+
 	/* what was asked */
 	const struct app_command *command;
 	char argument[256];
@@ -54,6 +57,8 @@ struct app_session {
 	struct app_store_request request;
 	struct app_publish_wait wait;
 	void *own;
+
+	struct app_login login;
 };
 
 /* Serves the listening socket, which is taken over on success.  Fails with ERR_NOMEM. */

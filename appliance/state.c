@@ -19,6 +19,7 @@ app_state_init(struct app_authority *a, struct loop *loop)
 	list_init(&a->publish.now);
 	list_init(&a->publish.later);
 	list_init(&a->control.sessions);
+	app_login_init(a);
 }
 
 int

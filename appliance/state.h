@@ -22,6 +22,7 @@
 #include "appliance/internal.h"
 #include "appliance/issue.h"
 #include "appliance/link.h"
+#include "appliance/login.h"
 #include "appliance/policy.h"
 #include "appliance/publish.h"
 #include "appliance/responder.h"
@@ -47,6 +48,7 @@ struct app_authority {
 	struct app_control control;
 	struct app_admin admin;
 	struct app_policy policy;
+	struct app_logins logins;
 	bool stopping;           /* nothing new is begun */
 	bool closing;            /* nothing is gone on with either */
 	uid_t operator_uid;      /* who may use the control socket: root */

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "board/base/log.h"
+#include "net/basic.h"
 #include "net/html.h"
 
 enum { ANSWER_MS = 15000, PAGE_MAX = 262144, CERTIFICATE_MAX = 16384, KEY_USAGE_MAX = 0xff };
@@ -43,6 +44,9 @@ answer(struct visit *visit, int status, const char *type, struct bytes body)
 	if (status == 503) {
 		reply.headers[4].name = "Retry-After";
 		reply.headers[4].value = "3";
+	} else if (status == 401) {
+		reply.headers[4].name = "WWW-Authenticate";
+		reply.headers[4].value = "Basic realm=\"Chancery\", charset=\"UTF-8\"";
 	}
 	net_http_answer(visit->request, &reply);
 	visit_free(visit);
@@ -74,6 +78,7 @@ answer_page(struct visit *visit, const struct msg_admin_answer *m)
 		.limit = m->limit,
 		.ca = visit->identity->is.chain.item[0],
 	};
+	int status = m->status == ADMIN_LOGIN ? 401 : 200;
 	AUTO_BUF text;
 	AUTO_BUF wide;
 
@@ -85,9 +90,9 @@ answer_page(struct visit *visit, const struct msg_admin_answer *m)
 	if (buf_status(&text) != 0 || buf_status(&wide) != 0)
 		answer_line(visit, 503, "out of memory\n");
 	else if (visit->output == OUTPUT_UTF16)
-		answer(visit, 200, "text/html", buf_bytes(&wide));
+		answer(visit, status, "text/html", buf_bytes(&wide));
 	else
-		answer(visit, 200, "text/html; charset=utf-8", buf_bytes(&text));
+		answer(visit, status, "text/html; charset=utf-8", buf_bytes(&text));
 }
 
 /* For programs: the value and nothing else, or a status that says why there is none. */
@@ -97,7 +102,9 @@ answer_value(struct visit *visit, const struct msg_admin_answer *m)
 	const struct msg_list *chain = &visit->identity->is.chain;
 	char thumbprint[NET_HTML_MD5_SIZE];
 
-	if (m->status == ADMIN_DENIED)
+	if (m->status == ADMIN_LOGIN)
+		answer_line(visit, 401, NET_HTML_DENIED "\n");
+	else if (m->status == ADMIN_DENIED)
 		answer_line(visit, 403, NET_HTML_DENIED "\n");
 	else if (m->status == ADMIN_MALFORMED)
 		answer_line(visit, 400, "params is not understood; the log says which word\n");
@@ -110,6 +117,17 @@ answer_value(struct visit *visit, const struct msg_admin_answer *m)
 }
 
 static void
+answer_decision(struct visit *visit, const struct msg_admin_answer *m)
+{
+	if (m->status == ADMIN_RETRY)
+		answer_line(visit, 503, "please try again later\n");
+	else if (visit->output == OUTPUT_UTF8 || visit->output == OUTPUT_UTF16)
+		answer_page(visit, m);
+	else
+		answer_value(visit, m);
+}
+
+static void
 on_answer(int code, const struct ipc_message *message, void *arg)
 {
 	struct visit *visit = arg;
@@ -117,12 +135,9 @@ on_answer(int code, const struct ipc_message *message, void *arg)
 
 	if (code == 0 && (message->type != MSG_ADMIN_ANSWER || msg_admin_answer_get(message->body, &m) != 0))
 		code = ERR_FORMAT;
-	if (code != 0 || m.status == ADMIN_RETRY)
-		answer_line(visit, 503, "please try again later\n");
-	else if (visit->output == OUTPUT_UTF8 || visit->output == OUTPUT_UTF16)
-		answer_page(visit, &m);
-	else
-		answer_value(visit, &m);
+	if (code != 0)
+		m = (struct msg_admin_answer){.status = ADMIN_RETRY};
+	answer_decision(visit, &m);
 }
 
 static bool
@@ -248,20 +263,41 @@ is_foreign(const struct net_http_request *request)
 	return site != NULL && strcmp(site, "none") != 0 && strcmp(site, "same-origin") != 0;
 }
 
+/* With a password it is the password that counts, and no certificate is looked at. */
 static int
-ask(struct ipc *authority, struct visit *visit)
+ask(struct ipc *authority, struct visit *visit, const struct net_basic *basic)
 {
 	struct msg_admin m = {.wants = visit->output == OUTPUT_THUMBPRINT ? ADMIN_LOOK : ADMIN_CHALLENGE};
 	AUTO_BUF certificate;
 
 	buf_init(&certificate, CERTIFICATE_MAX);
-	net_http_certificate(visit->request, &certificate);
+	snprintf(m.peer, sizeof(m.peer), "%s", visit->request->peer);
+	snprintf(m.operator, sizeof(m.operator), "%s", basic->name);
+	m.password = secret_bytes(basic->password);
+	if (basic->name[0] == '\0')
+		net_http_certificate(visit->request, &certificate);
 	if (buf_status(&certificate) == 0)
 		m.certificate = buf_bytes(&certificate);
-	snprintf(m.peer, sizeof(m.peer), "%s", visit->request->peer);
 	m.key_usage = visit->key_usage;
 	memcpy(m.params, visit->params, sizeof(m.params));
 	return msg_admin_call(authority, &m, ANSWER_MS, on_answer, visit);
+}
+
+/* Takes the password out of the request before anything is done with it. */
+static void
+start(struct ipc *authority, struct visit *visit)
+{
+	struct net_basic basic = {.name = ""};
+	int code = net_basic_parse(net_http_header(visit->request, "Authorization"), &basic);
+
+	net_http_wipe_header(visit->request, "Authorization");
+	if (code == ERR_FORMAT) {
+		log_event(HTTP_REFUSED, visit->request->peer, 401, "the Authorization field cannot be read");
+		answer_decision(visit, &(struct msg_admin_answer){.status = ADMIN_LOGIN});
+	} else if (code == ERR_NOMEM || ask(authority, visit, &basic) != 0) {
+		answer_line(visit, 503, "please try again later\n");
+	}
+	secret_free(basic.password);
 }
 
 void
@@ -291,6 +327,6 @@ net_admin_request(struct ipc *authority, struct net_identity *identity, struct n
 	wrong = read_details(visit, query);
 	if (wrong != NULL)
 		answer_line(visit, 400, wrong);
-	else if (ask(authority, visit) != 0)
-		answer_line(visit, 503, "please try again later\n");
+	else
+		start(authority, visit);
 }

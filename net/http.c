@@ -184,6 +184,19 @@ net_http_header(const struct net_http_request *public, const char *name)
 }
 
 void
+net_http_wipe_header(struct net_http_request *public, const char *name)
+{
+	struct net_http_work *request = (struct net_http_work *)public;
+	struct evkeyval *field;
+
+	for (field = evhttp_request_get_input_headers(request->ev)->tqh_first; field != NULL;
+	     field = field->next.tqe_next) {
+		if (strcasecmp(field->key, name) == 0)
+			explicit_bzero(field->value, strlen(field->value));
+	}
+}
+
+void
 net_http_certificate(const struct net_http_request *public, struct buf *out)
 {
 	const struct net_http_work *request = (const struct net_http_work *)public;

@@ -83,6 +83,9 @@ unsigned net_http_busy(const struct net_http *http);
 /* A header field of the request, borrowed until the answer; NULL when absent. */
 const char *net_http_header(const struct net_http_request *request, const char *name);
 
+/* Overwrites the value of a header field of the request: it was a secret, and has been read. */
+void net_http_wipe_header(struct net_http_request *request, const char *name);
+
 /*
  * Appends the certificate (DER) whose key the peer of a NET_HTTP_ADMIN request proved to have; nothing when it showed
  * none, or is gone.  Nothing is known about who issued it.

@@ -20,7 +20,7 @@ TEST(names_and_groups_that_could_mislead_are_refused)
 		"",        "Alice",  "1st",
 		"-alice",  "al ice", "al\nice",
 		"alice\"", "al=ice", "\xc3\xa4lice",
-		"root",    "a/b",    "a123456789012345678901234567890123456789012345678901234567890123"};
+		"root",    "a/b",    "a123456789012345678901234567890123456789012345678901234"};
 	static const char *const bad_groups[] = {"auditors ra-operators",
 						 "ra-operators auditors",
 						 "ra-operators ra-operators",
@@ -45,9 +45,7 @@ TEST(an_account_is_in_the_groups_that_it_was_given)
 {
 	struct app_account account;
 
-	CHECK_INT(
-		app_account_set("a23456789012345678901234567890123456789012345678901234567890123", "", &account, NULL),
-		0);
+	CHECK_INT(app_account_set("a12345678901234567890123456789012345678901234567890123", "", &account, NULL), 0);
 	CHECK_INT(account.group_count, 0);
 	CHECK_INT(app_account_set("alice.m-1_x", "  ra-operators\twifi ", &account, NULL), 0);
 	CHECK_INT(account.group_count, 2);
