@@ -40,6 +40,9 @@ static const char *const event_names[] = {
 	[APP_AUDIT_ROLLOVER_CANCELLED] = "ca-rollover-cancelled",
 	[APP_AUDIT_ROLLOVER] = "ca-rollover",
 	[APP_AUDIT_CHALLENGE_REVOKED] = "challenge-revoked",
+	[APP_AUDIT_TEMPLATE_IMPORTED] = "template-imported",
+	[APP_AUDIT_TEMPLATE_REMOVED] = "template-removed",
+	[APP_AUDIT_TEMPLATE_PERMISSIONS] = "template-permissions",
 };
 
 int

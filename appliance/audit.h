@@ -45,6 +45,9 @@ enum app_audit_event {
 	APP_AUDIT_ROLLOVER_CANCELLED,
 	APP_AUDIT_ROLLOVER, /* it issues from now on */
 	APP_AUDIT_CHALLENGE_REVOKED,
+	APP_AUDIT_TEMPLATE_IMPORTED,
+	APP_AUDIT_TEMPLATE_REMOVED,
+	APP_AUDIT_TEMPLATE_PERMISSIONS,
 };
 
 /* A record, borrowed from wherever it comes. */

@@ -320,14 +320,20 @@ enum app_challenge_verdict
 app_binding_check(const struct app_binding *binding, const struct app_claim *claim)
 {
 	uint8_t hash[APP_HASH_SIZE];
+	char sid[APP_SID_SIZE];
 
+	if (claim->needs_template && binding->template_name[0] == '\0')
+		return APP_CHALLENGE_BOUND_TEMPLATE;
+	if (claim->san.len > 0 && binding->san.len == 0 && app_san_sid(claim->san, sid, NULL) != ERR_UNKNOWN)
+		return APP_CHALLENGE_BOUND_SAN;
 	if (binding->template_name[0] != '\0' && strcmp(binding->template_name, claim->template_name) != 0)
 		return APP_CHALLENGE_BOUND_TEMPLATE;
 	if (binding->subject.len > 0 && !app_name_same(binding->subject, claim->name))
 		return APP_CHALLENGE_BOUND_SUBJECT;
 	if (binding->san.len > 0 && !is_same_san(binding->san, claim->san))
 		return APP_CHALLENGE_BOUND_SAN;
-	x509_sha256(claim->spki, hash);
+	if (binding->has_key)
+		x509_sha256(claim->spki, hash);
 	if (binding->has_key && memcmp(binding->key_hash, hash, sizeof(hash)) != 0)
 		return APP_CHALLENGE_BOUND_KEY;
 	if (binding->key_usage != 0 && claim->key_usage != 0 && binding->key_usage != claim->key_usage)

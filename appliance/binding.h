@@ -29,10 +29,11 @@ struct app_binding {
 /* What shall be certified with a challenge. */
 struct app_claim {
 	const char *template_name;
-	struct bytes name;  /* Name, whole */
-	struct bytes san;   /* content of subjectAltName; empty: there is none */
-	struct bytes spki;  /* whole */
-	unsigned key_usage; /* that the request asks for; 0: none */
+	struct bytes name;   /* Name, whole */
+	struct bytes san;    /* content of subjectAltName; empty: there is none; one with a SID has to be bound */
+	struct bytes spki;   /* whole */
+	unsigned key_usage;  /* that the request asks for; 0: none */
+	bool needs_template; /* it has to be bound to this template */
 };
 
 /* A challenge that can still be used. */

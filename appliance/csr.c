@@ -244,6 +244,19 @@ app_csr_parse(struct bytes der, struct app_csr *ret_csr, struct err *e)
 }
 
 void
+app_csr_move(struct app_csr *csr, const uint8_t *der)
+{
+	const uint8_t *old = csr->whole.data;
+	struct bytes *const parts[] = {&csr->whole, &csr->subject, &csr->spki, &csr->extensions};
+
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		if (parts[i]->data != NULL)
+			parts[i]->data = der + (parts[i]->data - old);
+	for (size_t i = 0; i < csr->pair_count; i++)
+		csr->pairs[i].data = der + (csr->pairs[i].data - old);
+}
+
+void
 app_csr_fini(struct app_csr *csr)
 {
 	if (csr->challenge.data != NULL)

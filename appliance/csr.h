@@ -38,6 +38,9 @@ struct app_csr {
  */
 MUST_CHECK int app_csr_parse(struct bytes der, struct app_csr *ret_csr, struct err *e);
 
+/* The DER that csr borrows from is the same at another place. */
+void app_csr_move(struct app_csr *csr, const uint8_t *der);
+
 /* Frees the key and wipes and frees the challenge. */
 void app_csr_fini(struct app_csr *csr);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "appliance/held.h"
+#include "appliance/refusal.h"
 #include "appliance/renew.h"
 #include "appliance/state.h"
 #include "appliance/validity.h"
@@ -22,13 +23,6 @@ enum {
 
 #define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
 
-/* What a peer may read about its refusal: enough to tell which kind, nothing about why. */
-#define TEXT_CHALLENGE "challenge password not accepted"
-#define TEXT_KEY       "key or algorithm not accepted"
-#define TEXT_FORMAT    "request is malformed"
-#define TEXT_REQUEST   "request not accepted"
-#define TEXT_RENEWAL   "renewal not accepted"
-
 /* One MSG_ENROLL under way. */
 struct enrollment {
 	struct app_reply reply;
@@ -42,13 +36,10 @@ struct enrollment {
 	struct app_claim claim;
 	struct app_store_request request;
 	struct buf subject; /* that the template makes of the request's */
-};
 
-/* Why and how a request is refused. */
-struct refusal {
-	int fail_info;
-	const char *text;  /* for the peer */
-	const char *cause; /* for log and audit */
+	/* a renewal waits for what the store knows of the old certificate */
+	struct msg_enroll message; /* borrows from kept */
+	uint8_t *kept;
 };
 
 void
@@ -71,52 +62,6 @@ app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
 }
 
 static void
-on_refusal_stored(struct app_store_request *request, void *arg)
-{
-	struct app_authority *a = arg;
-
-	if (request->code != 0)
-		log_event(FAILURE, "writing an audit record", err_name(request->code), request->e.detail,
-			  log_text(request->e.text));
-	app_store_request_fini(request);
-	free(request);
-	a->enrolling.refusals--;
-}
-
-static void
-audit_refusal(struct app_authority *a, const struct app_issue *issue, const char *cause)
-{
-	struct app_store_request *request;
-
-	if (!bucket_take(&a->enrolling.records, APP_REFUSE_BURST, 1000 / APP_REFUSE_RATE)) {
-		a->enrolling.skipped++;
-		return;
-	}
-	request = calloc(1, sizeof(*request));
-	if (request == NULL)
-		return;
-	request->op = APP_STORE_REFUSE;
-	request->done = on_refusal_stored;
-	request->arg = a;
-	request->now = clock_wall();
-	snprintf(request->text, sizeof(request->text), "%s", cause);
-	if (a->enrolling.skipped > 0)
-		snprintf(request->text, sizeof(request->text), "%s (%llu before it not recorded)", cause,
-			 (unsigned long long)a->enrolling.skipped);
-	snprintf(request->peer, sizeof(request->peer), "%s", issue->peer);
-	snprintf(request->actor, sizeof(request->actor), "%s", issue->actor);
-	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
-	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
-	if (app_store_submit(a->store, request) != 0) {
-		free(request);
-		a->enrolling.skipped++;
-		return;
-	}
-	a->enrolling.skipped = 0;
-	a->enrolling.refusals++;
-}
-
-static void
 enrollment_free(struct enrollment *enrollment)
 {
 	if (enrollment->has_csr)
@@ -124,40 +69,32 @@ enrollment_free(struct enrollment *enrollment)
 	app_issue_fini(&enrollment->issue);
 	app_held_fini(&enrollment->held);
 	buf_fini(&enrollment->subject);
+	free(enrollment->kept);
 	free(enrollment);
 }
 
-/* The numbers of NDES' events: a renewal, a password, the CA (board/base/ndes.def). */
-static const char *
-ndes_number(const struct refusal *refusal)
-{
-	if (strcmp(refusal->text, TEXT_RENEWAL) == 0)
-		return "28";
-	return strcmp(refusal->text, TEXT_CHALLENGE) == 0 ? "29" : "31";
-}
-
-/* No more than the text says: unknown, expired, used and missing challenges are told apart in the log alone. */
-static uint32_t
-hresult(const struct refusal *refusal)
-{
-	return strcmp(refusal->text, TEXT_CHALLENGE) == 0 ? HRESULT_CHALLENGE : 0;
-}
-
 static void
-refuse(struct enrollment *enrollment, const struct refusal *refusal)
+refuse(struct enrollment *enrollment, const struct app_refusal *refusal)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
-	struct msg_decision decision = {
-		.status = STATUS_REFUSED, .fail_info = (uint8_t)refusal->fail_info, .hresult = hresult(refusal)};
+	struct msg_decision decision = {.status = STATUS_REFUSED,
+					.fail_info = (uint8_t)refusal->fail_info,
+					.hresult = app_refusal_hresult(refusal)};
 
 	a->enrolling.refused++;
 	log_event(ENROLL_REFUSED, log_text(issue->peer), log_text(issue->transaction_id), log_text(issue->subject_text),
-		  log_text(refusal->cause), ndes_number(refusal));
-	audit_refusal(a, issue, refusal->cause);
+		  log_text(refusal->cause), app_refusal_ndes(refusal));
+	app_refusal_audit(a, issue, refusal->cause);
 	snprintf(decision.text, sizeof(decision.text), "%s", refusal->text);
 	app_reply_send(&enrollment->reply, &decision);
 	enrollment_free(enrollment);
+}
+
+static void
+refuse_as(struct enrollment *enrollment, struct app_refusal refusal)
+{
+	refuse(enrollment, &refusal);
 }
 
 static void
@@ -171,27 +108,6 @@ retry_later(struct enrollment *enrollment, int code, const struct err *e)
 	enrollment_free(enrollment);
 }
 
-static const char *
-verdict_text(enum app_challenge_verdict verdict)
-{
-	static const char *const texts[] = {
-		[APP_CHALLENGE_OK] = "challenge: accepted",
-		[APP_CHALLENGE_MISSING] = "challenge: missing",
-		[APP_CHALLENGE_NOT_KNOWN] = "challenge: not known",
-		[APP_CHALLENGE_EXPIRED] = "challenge: expired",
-		[APP_CHALLENGE_USED] = "challenge: used already",
-		[APP_CHALLENGE_RESERVED] = "challenge: another request holds it",
-		[APP_CHALLENGE_REVOKED] = "challenge: revoked by an operator",
-		[APP_CHALLENGE_BOUND_TEMPLATE] = "challenge: made for another template",
-		[APP_CHALLENGE_BOUND_SUBJECT] = "challenge: made for another subject",
-		[APP_CHALLENGE_BOUND_SAN] = "challenge: made for another subjectAltName",
-		[APP_CHALLENGE_BOUND_KEY] = "challenge: made for another key",
-		[APP_CHALLENGE_BOUND_KEY_USAGE] = "challenge: made for another key usage",
-	};
-
-	return (size_t)verdict < ARRAY_SIZE(texts) ? texts[verdict] : "challenge: refused";
-}
-
 static void
 issued(struct enrollment *enrollment)
 {
@@ -202,8 +118,9 @@ issued(struct enrollment *enrollment)
 	if (issue->existing)
 		log_event(ENROLL_REPEATED, serial, log_text(issue->peer), log_text(issue->transaction_id));
 	else
-		log_event(ENROLL_ISSUED, serial, log_text(issue->subject_text), log_text(issue->peer),
-			  log_text(issue->transaction_id), (long long)(clock_mono_ms() - issue->began_ms));
+		log_event(ENROLL_ISSUED, serial, log_text(issue->subject_text), issue->template_name,
+			  log_text(issue->peer), log_text(issue->transaction_id),
+			  (long long)(clock_mono_ms() - issue->began_ms));
 	app_reply_send(&enrollment->reply, &decision);
 	enrollment_free(enrollment);
 }
@@ -217,27 +134,13 @@ on_issue_done(struct app_issue *issue, void *arg)
 	if (issue->code == 0)
 		issued(enrollment);
 	else if (issue->code == ERR_DENIED && issue->verdict != APP_CHALLENGE_OK)
-		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(issue->verdict)});
+		refuse_as(enrollment, app_refusal_challenge(issue->verdict));
 	else if (issue->code == ERR_DENIED)
-		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, issue->e.text});
+		refuse_as(enrollment, app_refusal_for(issue->code, &issue->e));
 	else if (issue->code == ERR_UNKNOWN && issue->renews)
-		refuse(enrollment, &(struct refusal){SCEP_BAD_CERT_ID, TEXT_RENEWAL, issue->e.text});
+		refuse_as(enrollment, app_refusal_renewal(issue->code, &issue->e));
 	else
 		retry_later(enrollment, issue->code, &issue->e);
-}
-
-/* The request's own answer for what csr and profile found. */
-static struct refusal
-refusal_for(int code, const struct err *e)
-{
-	switch (code) {
-	case ERR_ALG:
-		return (struct refusal){SCEP_BAD_ALG, TEXT_KEY, e->text};
-	case ERR_FORMAT:
-		return (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_FORMAT, e->text};
-	default:
-		return (struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e->text};
-	}
 }
 
 /* The outer signer of a first request has the request's key (RFC 8894 2.3).  Two encodings of one key are the same. */
@@ -306,7 +209,7 @@ spend_proof(const struct msg_enroll *m)
  * one answer, and takes one time (decisions/012).
  */
 static int
-prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+prove(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refusal *ret_refusal, struct err *e)
 {
 	struct app_issue *issue = &enrollment->issue;
 	int status = app_csr_parse(m->csr, &enrollment->csr, e);
@@ -317,26 +220,23 @@ prove(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 		issue->key_usage = app_binding_requested_usage(enrollment->csr.extensions);
 		return 0;
 	}
-	if (status == ERR_DENIED) {
-		*ret_refusal = (struct refusal){SCEP_BAD_ALG, TEXT_KEY, e->text};
-		return status;
-	}
-	if (status != ERR_VERIFY)
+	if (status != ERR_DENIED && status != ERR_VERIFY)
 		spend_proof(m);
-	*ret_refusal = (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_FORMAT, e->text};
+	*ret_refusal = app_refusal_unproved(status, e);
 	return status;
 }
 
 /* What the template says of a proved request, and what it asks for. */
 static int
-check(struct enrollment *enrollment, struct err *e)
+check(struct enrollment *enrollment, const struct app_template_entry *entry, bool renews, struct err *e)
 {
-	const struct app_profile *profile = enrollment->authority->profiles[APP_USAGE_DEVICE];
-	int status = app_profile_check(profile, &enrollment->csr, false, e);
+	/* Whether it is bound to just that subjectAltName is for the store to see (struct app_claim). */
+	bool may_be_bound = renews || enrollment->csr.challenge.len > 0;
+	int status = app_profile_check(entry->profile, &enrollment->csr, may_be_bound, e);
 
 	if (status == 0)
-		status = app_cert_subject(profile, &enrollment->csr, &enrollment->subject, &enrollment->issue.subject,
-					  e);
+		status = app_cert_subject(entry->profile, &enrollment->csr, &enrollment->subject,
+					  &enrollment->issue.subject, e);
 	if (status == 0 &&
 	    !x509_name_differs(enrollment->issue.subject.name, enrollment->authority->issuer.cert.tbs.subject))
 		status = err_set(e, ERR_DENIED, 0, "the subject is the CA's own name");
@@ -346,27 +246,17 @@ check(struct enrollment *enrollment, struct err *e)
 	return status;
 }
 
-/* The answer to a renewal that app_renew_check() does not let through. */
-static struct refusal
-renewal_refusal(int code, const struct err *e)
-{
-	if (code == ERR_VERIFY)
-		return (struct refusal){SCEP_BAD_MESSAGE_CHECK, TEXT_RENEWAL, e->text};
-	if (code == ERR_UNKNOWN)
-		return (struct refusal){SCEP_BAD_CERT_ID, TEXT_RENEWAL, e->text};
-	return (struct refusal){SCEP_BAD_REQUEST, TEXT_RENEWAL, e->text};
-}
-
 /* The old certificate vouches for the request; a challenge that came along is not looked at and stays as it is. */
 static int
-authorize_renewal(struct enrollment *enrollment, const struct msg_enroll *m, const struct x509 *signer,
-		  struct refusal *ret_refusal, struct err *e)
+authorize_renewal(struct enrollment *enrollment, const struct msg_enroll *m, const struct app_template_entry *entry,
+		  const struct x509 *signer, struct app_refusal *ret_refusal, struct err *e)
 {
 	struct app_issue *issue = &enrollment->issue;
-	int status = app_renew_check(enrollment->authority, m, signer, &enrollment->csr, &enrollment->issue.subject, e);
+	int status = app_renew_check(enrollment->authority, m, entry, signer, &enrollment->csr,
+				     &enrollment->issue.subject, e);
 
 	if (status != 0) {
-		*ret_refusal = renewal_refusal(status, e);
+		*ret_refusal = app_refusal_renewal(status, e);
 		return status;
 	}
 	issue->renews = true;
@@ -399,46 +289,55 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 
 /* Nothing vouches for who signed a first request, so the challenge has to. */
 static int
-authorize_first(struct enrollment *enrollment, const struct x509 *signer, struct refusal *ret_refusal, struct err *e)
+authorize_first(struct enrollment *enrollment, const struct app_template_entry *entry, const struct x509 *signer,
+		struct app_refusal *ret_refusal, struct err *e)
 {
 	int status = check_signer(enrollment, signer, e);
 
 	if (status != 0) {
-		*ret_refusal = refusal_for(status, e);
+		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	enrollment->waits = enrollment->profile.approval;
+	enrollment->waits = enrollment->profile.approval || entry->template.approval;
 	if (enrollment->csr.challenge.len == 0 && strcmp(enrollment->profile.challenge_missing, "pending") == 0) {
 		enrollment->waits = true;
 		return 0;
 	}
 	if (enrollment->csr.challenge.len == 0) {
-		*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_MISSING)};
+		*ret_refusal = app_refusal_challenge(APP_CHALLENGE_MISSING);
 		return ERR_DENIED;
 	}
 	status = take_challenge(enrollment);
 	if (status != 0)
-		*ret_refusal =
-			(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(APP_CHALLENGE_NOT_KNOWN)};
+		*ret_refusal = app_refusal_challenge(APP_CHALLENGE_NOT_KNOWN);
 	return status;
 }
 
-/* Who asks, and may he? */
+/*
+ * What only a challenge that was bound to it may give, or the old certificate: a SID, and the power to ask for others.
+ * The store compares it with the challenge; here is refused what has none that could be bound.
+ */
 static int
-authorize(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+take_bound(struct enrollment *enrollment, const struct app_template_entry *entry, struct app_refusal *ret_refusal,
+	   struct err *e)
 {
-	const struct app_authority *a = enrollment->authority;
-	struct x509 signer;
-	int status = x509_parse(m->signer, &signer, e);
+	struct app_issue *issue = &enrollment->issue;
+	bool is_bindable = issue->renews || issue->has_challenge;
+	char sid[APP_SID_SIZE] = "";
+	int status = issue->subject.san.len > 0 ? app_san_sid(issue->subject.san, sid, e) : ERR_UNKNOWN;
 
-	if (status != 0) {
-		*ret_refusal = refusal_for(status, e);
+	if (status == ERR_DENIED) {
+		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	x509_requester_hash(&signer, a->issuer.cert.tbs.subject, enrollment->issue.key_hash);
-	if (enrollment->profile.renewal && app_renew_is(a, m, &signer, &enrollment->csr))
-		return authorize_renewal(enrollment, m, &signer, ret_refusal, e);
-	return authorize_first(enrollment, &signer, ret_refusal, e);
+	if (!is_bindable && (status == 0 || app_profile_is_agent(entry->profile))) {
+		*ret_refusal =
+			app_refusal_challenge(status == 0 ? APP_CHALLENGE_BOUND_SAN : APP_CHALLENGE_BOUND_TEMPLATE);
+		return ERR_DENIED;
+	}
+	if (status == 0 && app_profile_has_sid(entry->profile))
+		snprintf(issue->subject.sid, sizeof(issue->subject.sid), "%s", sid);
+	return 0;
 }
 
 static void
@@ -447,6 +346,7 @@ on_held(struct app_store_request *request, void *arg)
 	struct enrollment *enrollment = arg;
 	struct app_issue *issue = &enrollment->issue;
 	struct msg_decision decision = {.status = STATUS_PENDING};
+	enum app_challenge_verdict verdict = request->verdict;
 	struct err e = request->e;
 	int code = request->code;
 
@@ -461,17 +361,17 @@ on_held(struct app_store_request *request, void *arg)
 	app_store_request_fini(request);
 	if (code == 0 || decision.status == STATUS_ISSUED)
 		enrollment_free(enrollment);
-	else if (code == ERR_DENIED && request->verdict != APP_CHALLENGE_OK)
-		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_CHALLENGE, verdict_text(request->verdict)});
+	else if (code == ERR_DENIED && verdict != APP_CHALLENGE_OK)
+		refuse_as(enrollment, app_refusal_challenge(verdict));
 	else if (code == ERR_DENIED)
-		refuse(enrollment, &(struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e.text});
+		refuse_as(enrollment, app_refusal_for(code, &e));
 	else
 		retry_later(enrollment, code == ERR_LIMIT ? ERR_BUSY : code, &e);
 }
 
 /* Has the request wait for an operator instead of issuing. */
 static int
-hold(struct enrollment *enrollment, struct err *e)
+hold(struct enrollment *enrollment, const struct app_template_entry *entry, struct err *e)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
@@ -485,10 +385,12 @@ hold(struct enrollment *enrollment, struct err *e)
 	request->arg = enrollment;
 	enrollment->held.requested_not_after = issue->requested_not_after;
 	enrollment->held.key_usage = issue->key_usage;
-	enrollment->held.approvals_needed = a->conf->template_approvals;
+	enrollment->held.approvals_needed = entry->template.approvals;
+	snprintf(enrollment->held.template_name, sizeof(enrollment->held.template_name), "%s", entry->template.name);
 	request->hold = &enrollment->held;
 	enrollment->claim = (struct app_claim){
-		.template_name = app_profile_name(a->profiles[APP_USAGE_DEVICE]),
+		.template_name = enrollment->held.template_name,
+		.needs_template = app_profile_is_agent(entry->profile),
 		.name = enrollment->held.name,
 		.san = enrollment->held.san,
 		.spki = enrollment->held.spki,
@@ -513,18 +415,143 @@ hold(struct enrollment *enrollment, struct err *e)
 }
 
 /*
- * Checks the request and begins its certificate; what stands in the way becomes an ERR_* with e, and *ret_refusal for
- * peers' faults.
+ * Checks the proved request against its template and begins its certificate; what stands in the way becomes an ERR_*
+ * with e, and *ret_refusal for peers' faults.
  */
 static int
-begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal *ret_refusal, struct err *e)
+decide(struct enrollment *enrollment, const struct msg_enroll *m, const struct app_template_entry *entry,
+       const struct x509 *signer, bool renews, struct app_refusal *ret_refusal, struct err *e)
 {
+	int status = check(enrollment, entry, renews, e);
+
+	if (status != 0) {
+		*ret_refusal = app_refusal_for(status, e);
+		return status;
+	}
+	app_templates_note(&enrollment->csr, entry->template.name, enrollment->issue.transaction_id);
+	status = renews ? authorize_renewal(enrollment, m, entry, signer, ret_refusal, e)
+			: authorize_first(enrollment, entry, signer, ret_refusal, e);
+	if (status == 0)
+		status = take_bound(enrollment, entry, ret_refusal, e);
+	if (status != 0)
+		return status;
+	if (enrollment->waits)
+		return hold(enrollment, entry, e);
+	enrollment->issue.profile = entry->profile;
+	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
+	if (status == 0) {
+		/* It borrows from the message, and holds the challenge. */
+		app_csr_fini(&enrollment->csr);
+		enrollment->has_csr = false;
+		return 0;
+	}
+	*ret_refusal = app_refusal_for(ERR_DENIED, e);
+	/* A certificate that would break RFC 5280 comes of the request, which will not get better. */
+	return status == ERR_INTERNAL ? ERR_DENIED : status;
+}
+
+/* Answers what did not begin. */
+static void
+end_unless(struct enrollment *enrollment, int status, const struct app_refusal *refusal, const struct err *e)
+{
+	if (status == 0)
+		return;
+	if (err_class(status) == ERR_CLASS_PEER)
+		refuse(enrollment, refusal);
+	else
+		retry_later(enrollment, status, e);
+}
+
+/* ---- the template of a renewal ----------------------------------------------------------------------------------- */
+
+static void
+on_old(struct app_store_request *request, void *arg)
+{
+	struct enrollment *enrollment = arg;
+	const struct app_authority *a = enrollment->authority;
+	const char *old = request->code == 0 && request->record_count > 0 ? request->records[0].template_name : "";
+	const struct app_template_entry *entry = NULL;
+	struct err e = request->e;
+	struct app_refusal refusal = app_refusal_renewal(ERR_DENIED, &e);
+	struct x509 signer;
+	int status = request->code == ERR_UNKNOWN ? 0 : request->code;
+
+	enrollment->authority->enrolling.lookups--;
+	if (status == 0) {
+		e = (struct err){0};
+		status = x509_parse(enrollment->message.signer, &signer, &e);
+	}
+	if (status == 0)
+		status = app_templates_select_renewal(a, old, enrollment->profile.template, &enrollment->csr, &signer,
+						      &entry, &e);
+	app_store_request_fini(request);
+	if (status == 0)
+		status = decide(enrollment, &enrollment->message, entry, &signer, true, &refusal, &e);
+	end_unless(enrollment, status, &refusal, &e);
+}
+
+/* What is borrowed from the message becomes the enrollment's. */
+static int
+keep_message(struct enrollment *enrollment, const struct msg_enroll *m)
+{
+	struct msg_enroll *kept = &enrollment->message;
+	struct bytes *const parts[] = {&kept->transaction_id, &kept->csr, &kept->signer, &kept->attributes,
+				       &kept->signature};
+	size_t total = 0;
+
+	*kept = *m;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
+		total += parts[i]->len;
+	enrollment->kept = malloc(total);
+	if (enrollment->kept == NULL)
+		return ERR_NOMEM;
+	total = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		if (parts[i]->len > 0)
+			memcpy(enrollment->kept + total, parts[i]->data, parts[i]->len);
+		parts[i]->data = enrollment->kept + total;
+		total += parts[i]->len;
+	}
+	app_csr_move(&enrollment->csr, kept->csr.data);
+	return 0;
+}
+
+/* Asks the store which template the old certificate has. */
+static int
+look_up_old(struct enrollment *enrollment, const struct msg_enroll *m, const struct x509 *signer, struct err *e)
+{
+	struct app_store_request *request = &enrollment->request;
+	int status = keep_message(enrollment, m);
+
+	if (status != 0)
+		return err_set(e, status, 0, "keeping the request");
+	request->op = APP_STORE_SHOW;
+	request->done = on_old;
+	request->arg = enrollment;
+	memcpy(request->serial, signer->tbs.serial.data, APP_SERIAL_SIZE);
+	status = app_store_submit(enrollment->authority->store, request);
+	if (status != 0)
+		return err_set(e, status, 0, "the store's queue");
+	enrollment->authority->enrolling.lookups++;
+	return 0;
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
+
+/* Proves the request, sees who signed it, and finds its template; fails as decide() does. */
+static int
+begin(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refusal *ret_refusal, struct err *e)
+{
+	const struct app_authority *a = enrollment->authority;
+	const struct app_template_entry *entry = NULL;
+	struct x509 signer;
+	bool renews;
 	/*
 	 * The front only says whose URL it was; what that means is looked up here.  A front that was broken into can
 	 * name any profile, but any peer can ask at any URL, and no profile is laxer than the settings
 	 * (config_profile.c).  One that is not known is new, or gone: a reload has not reached all roles.
 	 */
-	int status = config_profile_find(enrollment->authority->conf, bytes_of_text(m->profile), &enrollment->profile);
+	int status = config_profile_find(a->conf, bytes_of_text(m->profile), &enrollment->profile);
 
 	if (status != 0)
 		return err_set(e, ERR_BUSY, 0, "profile %s", m->profile);
@@ -535,26 +562,19 @@ begin(struct enrollment *enrollment, const struct msg_enroll *m, struct refusal 
 	status = prove(enrollment, m, ret_refusal, e);
 	if (status != 0)
 		return status;
-	status = check(enrollment, e);
+	status = x509_parse(m->signer, &signer, e);
 	if (status != 0) {
-		*ret_refusal = refusal_for(status, e);
+		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	status = authorize(enrollment, m, ret_refusal, e);
+	x509_requester_hash(&signer, a->issuer.cert.tbs.subject, enrollment->issue.key_hash);
+	renews = enrollment->profile.renewal && app_renew_is(a, m, &signer, &enrollment->csr);
+	if (renews && signer.tbs.serial.len == APP_SERIAL_SIZE)
+		return look_up_old(enrollment, m, &signer, e);
+	status = app_templates_select(a, enrollment->profile.template, &enrollment->csr, &entry, e);
 	if (status != 0)
 		return status;
-	if (enrollment->waits)
-		return hold(enrollment, e);
-	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
-	if (status == 0) {
-		/* It borrows from the message, and holds the challenge. */
-		app_csr_fini(&enrollment->csr);
-		enrollment->has_csr = false;
-		return 0;
-	}
-	*ret_refusal = (struct refusal){SCEP_BAD_REQUEST, TEXT_REQUEST, e->text};
-	/* A certificate that would break RFC 5280 comes of the request, which will not get better. */
-	return status == ERR_INTERNAL ? ERR_DENIED : status;
+	return decide(enrollment, m, entry, &signer, renews, ret_refusal, e);
 }
 
 void
@@ -563,7 +583,7 @@ app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll
 	struct app_authority *a = front->authority;
 	struct enrollment *enrollment = enrollment_new(front, id, m);
 	struct err e = {0};
-	struct refusal refusal = {SCEP_BAD_REQUEST, TEXT_REQUEST, e.text};
+	struct app_refusal refusal = app_refusal_for(ERR_DENIED, &e);
 	struct app_reply reply;
 	int status;
 
@@ -572,15 +592,9 @@ app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll
 		app_reply_retry(&reply, ERR_NOMEM);
 		return;
 	}
-	/* No work for what cannot be accepted anyway. */
 	if (a->stopping || a->issuing.count >= APP_ISSUE_LIMIT)
 		status = err_set(&e, ERR_BUSY, 0, "too much is under way");
 	else
 		status = begin(enrollment, m, &refusal, &e);
-	if (status == 0)
-		return;
-	if (err_class(status) == ERR_CLASS_PEER)
-		refuse(enrollment, &refusal);
-	else
-		retry_later(enrollment, status, &e);
+	end_unless(enrollment, status, &refusal, &e);
 }

@@ -32,6 +32,7 @@ struct app_held {
 	int approvals_needed;        /* 1: by anybody; more: by so many operators with different names */
 	int approvals;               /* that there are */
 	char approvers[256];         /* their accounts, "alice, bob"; cut off when there are too many */
+	char template_name[40];      /* "": older than templates */
 	struct bytes name;
 	struct bytes spki;
 	struct bytes san;

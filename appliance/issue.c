@@ -190,7 +190,8 @@ make_claim(struct app_issue *issue)
 	if (status != 0 && status != ERR_UNKNOWN)
 		return err_set(&issue->e, ERR_INTERNAL, 0, "reading the TBSCertificate");
 	issue->claim = (struct app_claim){
-		.template_name = app_profile_name(issue->authority->profiles[issue->usage]),
+		.template_name = issue->template_name,
+		.needs_template = app_profile_is_agent(issue->profile),
 		.name = tbs.subject,
 		.san = san.value,
 		.spki = tbs.spki,
@@ -221,8 +222,7 @@ begin_reserve(struct app_issue *issue)
 	memcpy(request->old_hash, issue->old_hash, APP_HASH_SIZE);
 	snprintf(request->transaction_id, sizeof(request->transaction_id), "%s", issue->transaction_id);
 	snprintf(request->subject, sizeof(request->subject), "%s", issue->subject_text);
-	snprintf(request->template_name, sizeof(request->template_name), "%s",
-		 app_profile_name(issue->authority->profiles[issue->usage]));
+	snprintf(request->template_name, sizeof(request->template_name), "%s", issue->template_name);
 	snprintf(request->peer, sizeof(request->peer), "%s", issue->peer);
 	return submit(issue, false);
 }
@@ -340,7 +340,7 @@ shorten(struct app_issue *issue)
 static int
 prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
 {
-	const struct app_profile *profile = a->profiles[issue->usage];
+	const struct app_profile *profile = issue->profile;
 	struct app_subject *subject = &issue->subject;
 	int status;
 
@@ -370,6 +370,11 @@ app_issue_start(struct app_authority *a, struct app_issue *issue, struct err *e)
 	int status;
 
 	issue->authority = a;
+	if (issue->profile == NULL)
+		issue->profile = a->profiles[issue->usage];
+	if (issue->profile == NULL)
+		return err_set(e, ERR_STAGE, 0, "there is no profile for this certificate");
+	snprintf(issue->template_name, sizeof(issue->template_name), "%s", app_profile_name(issue->profile));
 	issue->began_ms = clock_mono_ms();
 	list_init(&issue->parked);
 	buf_init(&issue->tbs, TBS_LIMIT);
@@ -382,6 +387,7 @@ app_issue_start(struct app_authority *a, struct app_issue *issue, struct err *e)
 		return status;
 	issue->step = STEP_RESERVE;
 	status = begin_reserve(issue);
+	issue->profile = NULL; /* it may be replaced from here on */
 	if (status != 0)
 		return err_set(e, status, 0, "the store's queue");
 	a->issuing.count++;

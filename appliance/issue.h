@@ -32,6 +32,7 @@ enum { APP_ISSUE_LIMIT = 4096 };
 struct app_issue {
 	/* in */
 	enum app_usage usage;
+	const struct app_profile *profile; /* borrowed until app_issue_start() returns; NULL: the one of usage */
 	struct app_subject
 		subject; /* name, spki, san: borrowed until app_issue_start() returns; the rest is filled here */
 	int64_t requested_not_after;              /* only ever shortens; 0: none was asked for */
@@ -55,6 +56,7 @@ struct app_issue {
 	bool existing;            /* the transaction had its certificate already */
 	struct bytes certificate; /* DER with code 0, the issue's */
 	char subject_text[256];
+	char template_name[40];
 
 	/* its own */
 	struct app_authority *authority;

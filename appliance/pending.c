@@ -166,8 +166,9 @@ ripe_end(struct ripe *ripe, int code, const struct err *e)
 	struct bytes serial = {issue->subject.serial, APP_SERIAL_SIZE};
 
 	if (code == 0)
-		log_event(ENROLL_ISSUED, log_hex(serial), log_text(issue->subject_text), log_text(issue->peer),
-			  log_text(issue->transaction_id), (long long)(clock_mono_ms() - issue->began_ms));
+		log_event(ENROLL_ISSUED, log_hex(serial), log_text(issue->subject_text), issue->template_name,
+			  log_text(issue->peer), log_text(issue->transaction_id),
+			  (long long)(clock_mono_ms() - issue->began_ms));
 	else
 		log_event(REQUEST_NOT_ISSUED, (long long)ripe->number, err_name(code), log_text(e->text));
 	if (ripe->fn != NULL)
@@ -185,11 +186,17 @@ on_ripe_issued(struct app_issue *issue, void *arg)
 static int
 ripe_start(struct ripe *ripe, const struct app_held *held, struct err *e)
 {
+	const struct app_template_entry *entry = app_templates_find(ripe->authority, held->template_name);
 	struct app_issue *issue = &ripe->issue;
 
 	if (held->state != APP_HELD_APPROVED)
 		return err_set(e, ERR_STAGE, 0, "the request is %s", app_held_state_name(held->state));
+	if (entry == NULL)
+		return err_set(e, ERR_STAGE, 0, "there is no template %s any more", held->template_name);
 	issue->usage = APP_USAGE_DEVICE;
+	issue->profile = entry->profile;
+	if (app_profile_has_sid(entry->profile) && held->san.len > 0)
+		(void)!app_san_sid(held->san, issue->subject.sid, NULL);
 	issue->subject.name = held->name;
 	issue->subject.spki = held->spki;
 	issue->subject.san = held->san;

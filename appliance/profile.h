@@ -60,6 +60,9 @@ bool app_profile_fixes_subject(const struct app_profile *profile);
 /* Does a SID in an approved subjectAltName become the NTDS CA security extension (KB5014754) too? */
 bool app_profile_has_sid(const struct app_profile *profile);
 
+/* Does it give Certificate Request Agent (app_template_is_agent())? */
+bool app_profile_is_agent(const struct app_profile *profile);
+
 /* Are all its extended key usages among these (content of the extension; empty: every purpose)? */
 bool app_profile_within(const struct app_profile *profile, struct bytes purposes);
 

@@ -186,6 +186,12 @@ app_profile_has_sid(const struct app_profile *profile)
 }
 
 bool
+app_profile_is_agent(const struct app_profile *profile)
+{
+	return profile->agent;
+}
+
+bool
 app_profile_within(const struct app_profile *profile, struct bytes purposes)
 {
 	struct view own = view_of((struct bytes){profile->purposes.der, profile->purposes.len});

@@ -21,10 +21,11 @@ struct app_profile {
 	uint32_t rdns;            /* bits by index of app_rdn_types() */
 	struct app_san_rules san; /* its dns_suffixes are those below */
 	char dns_suffixes[APP_TEMPLATE_LIST];
-	bool from_template;       /* the subject is fixed alone */
-	struct buf fixed;         /* RDNs that replace those of a request, without the SEQUENCE around them */
-	uint32_t fixed_types;     /* their types, as in rdns */
-	bool sid;                 /* a SID in a subjectAltName becomes an extension too */
+	bool from_template;   /* the subject is fixed alone */
+	struct buf fixed;     /* RDNs that replace those of a request, without the SEQUENCE around them */
+	uint32_t fixed_types; /* their types, as in rdns */
+	bool sid;             /* a SID in a subjectAltName becomes an extension too */
+	bool agent;
 	struct app_oids purposes; /* extended key usage */
 	int rsa_bits_min;
 	int rsa_bits_max;

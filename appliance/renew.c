@@ -134,9 +134,11 @@ check_message(const struct app_authority *a, const struct msg_enroll *m, const s
 /* ---- rules ---- */
 
 static int
-check_time(const struct app_authority *a, const struct x509 *signer, struct err *e)
+check_time(const struct app_authority *a, const struct app_template *template, const struct x509 *signer, struct err *e)
 {
 	const struct config *conf = a->conf;
+	bool has_own = template->renewal_days > 0;
+	int window = has_own ? template->renewal_days : conf->scep_renewal_window_days;
 	int64_t now = clock_wall();
 	int64_t end = signer->tbs.not_after;
 
@@ -145,11 +147,10 @@ check_time(const struct app_authority *a, const struct x509 *signer, struct err 
 	if (now >= end + (int64_t)conf->scep_renewal_grace_days * DAY_S)
 		return err_set(e, ERR_DENIED, 0, "renewal: the old certificate has ended (scep.renewal_grace_days %d)",
 			       conf->scep_renewal_grace_days);
-	if (conf->scep_renewal_window_days > 0 && now < end - (int64_t)conf->scep_renewal_window_days * DAY_S)
-		return err_set(e, ERR_DENIED, 0,
-			       "renewal: too early, the certificate ends in %lld days "
-			       "(scep.renewal_window_days %d)",
-			       (long long)(end - now) / DAY_S, conf->scep_renewal_window_days);
+	if (window > 0 && now < end - (int64_t)window * DAY_S)
+		return err_set(e, ERR_DENIED, 0, "renewal: too early, the certificate ends in %lld days (%s %d)",
+			       (long long)(end - now) / DAY_S,
+			       has_own ? "renewal_days of the template" : "scep.renewal_window_days", window);
 	return 0;
 }
 
@@ -186,11 +187,23 @@ has_all_names(struct bytes san, struct bytes wanted)
 	return true;
 }
 
+/* A SID is taken from the old certificate and from nowhere else, whatever may change by scep.renewal_subject_match. */
+static bool
+has_same_sid(struct bytes san, struct bytes wanted)
+{
+	char had[APP_SID_SIZE], asked[APP_SID_SIZE];
+	int status = app_san_sid(wanted, asked, NULL);
+
+	if (status == ERR_UNKNOWN)
+		return true;
+	return status == 0 && san.len > 0 && app_san_sid(san, had, NULL) == 0 && strcmp(had, asked) == 0;
+}
+
 /* subjectAltName as in the old certificate: the same names, some of them, or none mentioned, which keeps them. */
 static int
-check_names(const struct app_authority *a, const struct x509 *signer, struct app_subject *subject, struct err *e)
+check_names(const struct app_authority *a, const struct app_profile *profile, const struct x509 *signer,
+	    struct app_subject *subject, struct err *e)
 {
-	const struct app_profile *profile = a->profiles[APP_USAGE_DEVICE];
 	struct x509_extension old = {.critical = false};
 	int status = x509_extension_find(&signer->tbs, OID_SUBJECT_ALT_NAME, &old);
 
@@ -203,6 +216,8 @@ check_names(const struct app_authority *a, const struct x509 *signer, struct app
 			return err_set(e, ERR_DENIED, 0,
 				       "renewal: another subjectAltName (scep.renewal_subject_match)");
 	}
+	if (subject->san.len > 0 && !has_same_sid(old.value, subject->san))
+		return err_set(e, ERR_DENIED, 0, "renewal: a SID that the old certificate has not");
 	if (subject->san.len > 0 || old.value.len == 0)
 		return 0;
 	subject->san = old.value;
@@ -211,18 +226,18 @@ check_names(const struct app_authority *a, const struct x509 *signer, struct app
 }
 
 int
-app_renew_check(const struct app_authority *a, const struct msg_enroll *m, const struct x509 *signer,
-		const struct app_csr *csr, struct app_subject *subject, struct err *e)
+app_renew_check(const struct app_authority *a, const struct msg_enroll *m, const struct app_template_entry *entry,
+		const struct x509 *signer, const struct app_csr *csr, struct app_subject *subject, struct err *e)
 {
 	int status = check_issuer(a, signer, e);
 
 	if (status == 0)
 		status = check_message(a, m, signer, e);
 	if (status == 0)
-		status = check_time(a, signer, e);
+		status = check_time(a, &entry->template, signer, e);
 	if (status == 0 && !a->conf->scep_renewal_same_key && is_same_key(signer, csr))
 		status = err_set(e, ERR_DENIED, 0, "renewal: a new key is wanted (scep.renewal_same_key)");
 	if (status == 0)
-		status = check_names(a, signer, subject, e);
+		status = check_names(a, entry->profile, signer, subject, e);
 	return status;
 }

@@ -23,10 +23,11 @@ bool app_renew_is(const struct app_authority *a, const struct msg_enroll *m, con
 /*
  * Checks everything but the store, which has to know the certificate and that it is not revoked (APP_STORE_RESERVE):
  * the CA's signature on the old certificate, its own on the message, dates, subject, names, key.  subject is what csr
- * asks for; without a subjectAltName it gets the old one, borrowed from signer.  Fails with ERR_VERIFY (the message's
+ * asks for, by the rules of entry; without a subjectAltName it gets the old one, borrowed from signer.  Fails with ERR_VERIFY (the message's
  * signature), ERR_UNKNOWN (no certificate of this CA), ERR_DENIED (a rule); e names it.
  */
-MUST_CHECK int app_renew_check(const struct app_authority *a, const struct msg_enroll *m, const struct x509 *signer,
-			       const struct app_csr *csr, struct app_subject *subject, struct err *e);
+MUST_CHECK int
+app_renew_check(const struct app_authority *a, const struct msg_enroll *m, const struct app_template_entry *entry,
+		const struct x509 *signer, const struct app_csr *csr, struct app_subject *subject, struct err *e);
 
 #endif

@@ -29,10 +29,13 @@ app_state_configure(struct app_authority *a, const struct config *conf, struct e
 	int status = 0;
 
 	a->conf = conf;
-	for (int usage = 0; usage < APP_USAGE_CA && status == 0; usage++)
+	for (int usage = APP_USAGE_DEVICE + 1; usage < APP_USAGE_CA && status == 0; usage++)
 		status = app_profile_new(conf, (enum app_usage)usage, &fresh[usage], e);
 
-	for (int usage = 0; usage < APP_USAGE_CA; usage++) {
+	if (status == 0)
+		status = app_templates_configure(a, conf, e);
+
+	for (int usage = APP_USAGE_DEVICE + 1; usage < APP_USAGE_CA; usage++) {
 		/* What is freed is the old set after a success, the half-made new one after a failure. */
 		struct app_profile *old = status == 0 ? a->profiles[usage] : fresh[usage];
 
@@ -144,7 +147,9 @@ open_store(struct app_authority *a, struct err *e)
 		return status;
 
 	snprintf(path, sizeof(path), "%s/store/store.db", a->conf->paths_state);
-	return app_store_open(a->loop, path, a->conf->store_cache_mib, a->conf->store_queue, NULL, NULL, &a->store, e);
+	status =
+		app_store_open(a->loop, path, a->conf->store_cache_mib, a->conf->store_queue, NULL, NULL, &a->store, e);
+	return status != 0 ? status : app_templates_load(a, path, e);
 }
 
 int
@@ -152,7 +157,7 @@ app_state_open(struct app_authority *a, struct err *e)
 {
 	int status;
 
-	if (a->conf == NULL || a->chain_count == 0 || a->profiles[APP_USAGE_DEVICE] == NULL)
+	if (a->conf == NULL || a->chain_count == 0 || a->templates.count == 0)
 		return err_set(e, ERR_STAGE, 0, "no usable configuration or CA chain");
 
 	status = open_store(a, e);
@@ -217,6 +222,7 @@ app_state_fini(struct app_authority *a)
 	app_issuing_fini(a);
 	for (int usage = 0; usage < APP_USAGE_COUNT; usage++)
 		app_profile_free(TAKE(a->profiles[usage]));
+	app_templates_fini(a);
 	for (size_t i = 0; i < a->chain_count; i++)
 		free((void *)a->chain[i].data);
 	a->chain_count = 0;

@@ -26,6 +26,7 @@
 #include "appliance/policy.h"
 #include "appliance/publish.h"
 #include "appliance/responder.h"
+#include "appliance/templates.h"
 
 enum { APP_CHAIN_MAX = 8 };
 
@@ -38,7 +39,8 @@ struct app_authority {
 	struct bytes chain[APP_CHAIN_MAX]; /* DER, the CA's own first; owned */
 	size_t chain_count;
 	struct app_issuer issuer;
-	struct app_profile *profiles[APP_USAGE_COUNT]; /* none for APP_USAGE_CA */
+	struct app_profile *profiles[APP_USAGE_COUNT]; /* none for APP_USAGE_CA and APP_USAGE_DEVICE */
+	struct app_templates templates;                /* for devices */
 	struct app_links links;
 	struct app_issuing issuing;
 	struct app_enrolling enrolling;

@@ -89,9 +89,9 @@ judge(struct app_store_query *q, const struct app_store_request *r, bool own)
 	/* It was good when it was held. */
 	if (!own && app_store_query_get_int(q, GET_EXPIRES) <= app_store_change_now(r))
 		return APP_CHALLENGE_EXPIRED;
-	if (!app_binding_is_any(&bound))
-		return APP_CHALLENGE_OK;
-	return r->claim != NULL ? app_binding_check(&bound, r->claim) : APP_CHALLENGE_BOUND_SUBJECT;
+	if (r->claim != NULL)
+		return app_binding_check(&bound, r->claim);
+	return app_binding_is_any(&bound) ? APP_CHALLENGE_BOUND_SUBJECT : APP_CHALLENGE_OK;
 }
 
 int

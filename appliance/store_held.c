@@ -73,6 +73,7 @@ insert(struct app_store_writer *w, const struct app_store_request *r, struct byt
 	app_store_query_int(&q, held->requested_not_after);
 	app_store_query_int(&q, held->key_usage);
 	app_store_query_int(&q, held->approvals_needed > 1 ? held->approvals_needed : 1);
+	app_store_query_text(&q, held->template_name);
 	return app_store_query_run(&q, e);
 }
 
@@ -106,6 +107,7 @@ app_store_change_hold(struct app_store_writer *w, struct app_store_request *r, s
 		code = find(w->db, transaction, &r->number, &state, e) < 0 ? ERR_STORE : 0;
 	if (code < 0)
 		return code;
+	app_audit_put_text(&w->detail, "template", r->hold->template_name);
 	app_audit_put_text(&w->detail, "transaction", r->transaction_id);
 	app_audit_put_bytes(&w->detail, "key", (struct bytes){r->key_hash, sizeof(r->key_hash)});
 	if (r->has_challenge)
@@ -154,6 +156,7 @@ add_held(struct app_store_request *r, struct app_store_query *q, struct err *e)
 	snprintf(held->operator, sizeof(held->operator), "%s", app_store_query_get_text(q, 12));
 	snprintf(held->reason, sizeof(held->reason), "%s", app_store_query_get_text(q, 13));
 	snprintf(held->approvers, sizeof(held->approvers), "%s", app_store_query_get_text(q, 18));
+	snprintf(held->template_name, sizeof(held->template_name), "%s", app_store_query_get_text(q, 19));
 	if (app_held_copy(held, keep(app_store_query_get_blob(q, 9)), keep(app_store_query_get_blob(q, 10)),
 			  keep(app_store_query_get_blob(q, 11))) != 0)
 		return err_set(e, ERR_NOMEM, 0, "reading requests");

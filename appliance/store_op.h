@@ -59,6 +59,11 @@ enum app_store_op {
 	APP_STORE_DENY,            /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
 	APP_STORE_ACCOUNT_CHANGES, /* appliance/operator.h */
 
+	/* in: template_name der (text or permissions, NUL behind) text (for the audit trail) actor; ERR_UNKNOWN */
+	APP_STORE_TEMPLATE_PUT,
+	APP_STORE_TEMPLATE_REMOVE,
+	APP_STORE_TEMPLATE_PERMIT,
+
 	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
 	APP_STORE_TRANSACTION,
 	APP_STORE_HELD, /* in: number, or 0 for all → held; ERR_UNKNOWN */

@@ -356,6 +356,12 @@ check_name(const char *value, char *why, size_t size)
 	return false;
 }
 
+static bool
+check_name_or_none(const char *value, char *why, size_t size)
+{
+	return value[0] == '\0' || check_name(value, why, size);
+}
+
 /* "AB:CD…" or "abcd…": 32 octets. */
 static bool
 is_fingerprint(const char *word, size_t len)
@@ -432,6 +438,9 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"profiles.template", check_template},
 		{"profiles.ra_certificates", config_scep_ra},
 		{"template.name", check_name},
+		{"ndes.signature_template", check_name_or_none},
+		{"ndes.encryption_template", check_name_or_none},
+		{"ndes.general_purpose_template", check_name_or_none},
 		{"template.key_usage", check_key_usage},
 		{"template.extended_key_usage", check_extended_key_usage},
 		{"template.subject_rdns", check_rdns},

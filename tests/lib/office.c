@@ -213,6 +213,12 @@ office_open(struct office *o, bool with_signer)
 }
 
 void
+office_reload(struct office *o)
+{
+	CHECK_INT(app_state_configure(&o->authority, &o->conf, NULL), 0);
+}
+
+void
 office_open_again(struct office *o, bool with_signer)
 {
 	memset(&o->front, 0, sizeof(o->front));

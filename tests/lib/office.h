@@ -56,6 +56,9 @@ struct office {
 /* Makes folder, keys and configuration, and opens the authority; with_signer: the RA certificates are made too. */
 void office_open(struct office *o, bool with_signer);
 
+/* What the test changed in conf takes effect, as after a reload. */
+void office_reload(struct office *o);
+
 /* The same again on the same folder, as after a restart. */
 void office_open_again(struct office *o, bool with_signer);
 

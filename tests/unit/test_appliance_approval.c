@@ -96,6 +96,7 @@ open_needing(struct office *o, int approvals, EVP_PKEY *key)
 	hire(o);
 	snprintf(o->conf.challenge_missing, sizeof(o->conf.challenge_missing), "pending");
 	o->conf.template_approvals = approvals;
+	office_reload(o);
 	office_enroll(o, "t", key, NULL);
 	CHECK_INT(o->front.last.status, STATUS_PENDING);
 }
@@ -252,6 +253,7 @@ TEST(the_setting_counts_for_what_comes_after)
 
 	open_needing(&o, 2, key);
 	o.conf.template_approvals = 1;
+	office_reload(&o);
 	CHECK_INT(approve(&o, 1, "", NULL), ERR_DENIED);
 	office_enroll(&o, "u", other, NULL);
 	CHECK_INT(approve(&o, 2, "", &decision), 0);
@@ -288,6 +290,7 @@ TEST(who_made_the_challenge_does_not_approve)
 	o.conf.template_approval = true;
 	o.conf.template_approvals = 2;
 	hire(&o);
+	office_reload(&o);
 	challenge_by_alice(&o);
 	office_enroll(&o, "t", key, CHALLENGE);
 	CHECK_INT(o.front.last.status, STATUS_PENDING);

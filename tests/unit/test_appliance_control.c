@@ -335,8 +335,10 @@ TEST(says_who_else_has_to_approve)
 	open_control(&o);
 	snprintf(o.conf.challenge_missing, sizeof(o.conf.challenge_missing), "pending");
 	o.conf.template_approvals = 2;
+	office_reload(&o);
 	office_enroll(&o, "t", key, NULL);
 	o.conf.template_approvals = 1;
+	office_reload(&o);
 	office_enroll(&o, "u", key, NULL);
 	CHECK_INT(chancery(&o, "request list"), APP_EXIT_OK);
 	CHECK(strstr(out, "pending   0 of 2") != NULL && strstr(out, "pending   0 of 1") != NULL);
