@@ -141,6 +141,8 @@ kind_name(int kind)
 {
 	if (kind == LISTEN_ADMIN)
 		return "admin";
+	if (kind == LISTEN_REGISTRATION)
+		return "registration";
 	return kind == LISTEN_HTTPS ? "https" : "http";
 }
 
@@ -263,6 +265,8 @@ app_listen_open(const struct config *conf, struct app_listeners *listeners, stru
 		rc = open_list(conf, LISTEN_HTTPS, conf->front_https, listeners, e);
 	if (rc == 0)
 		rc = open_list(conf, LISTEN_ADMIN, conf->front_admin_https, listeners, e);
+	if (rc == 0)
+		rc = open_list(conf, LISTEN_REGISTRATION, conf->front_registration_https, listeners, e);
 	if (rc == 0)
 		rc = open_control(conf, listeners, e);
 	return rc;

@@ -426,6 +426,7 @@ config_check_text(const char *setting, const char *value, char *why, size_t size
 		{"front.http", check_addresses},
 		{"front.https", check_addresses},
 		{"front.admin_https", check_addresses},
+		{"front.registration_https", check_addresses},
 		{"front.tls_names", check_names},
 		{"admin.certificates", check_fingerprints},
 		{"challenge.static_file", check_path_or_none},

@@ -33,7 +33,13 @@ enum { CA_GENERATIONS = 16 };
 
 enum { UNWRAP_PKCS1, UNWRAP_OAEP };
 enum { SECRET_PIN, SECRET_SO_PIN, SECRET_CHALLENGE };
-enum { LISTEN_HTTP, LISTEN_HTTPS, LISTEN_CONTROL, LISTEN_ADMIN };
+enum { LISTEN_HTTP, LISTEN_HTTPS, LISTEN_CONTROL, LISTEN_ADMIN, LISTEN_REGISTRATION };
+
+/* Which TLS server certificate: one of the CA, or one below the registration point's own root. */
+enum { TLS_FRONT, TLS_REGISTRATION, TLS_USES };
+
+/* What is asked of a registration point; REGISTRATION_LOOK is a browser. */
+enum { REGISTRATION_LOOK, REGISTRATION_VERIFY, REGISTRATION_NOTIFY, REGISTRATION_GENERATE };
 
 /* What a person or program wants of the administrator's page, and what becomes of it. */
 enum { ADMIN_CHALLENGE, ADMIN_LOOK };

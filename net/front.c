@@ -126,7 +126,7 @@ do_ping(struct front_loop *to, struct order *order)
 static void
 do_tls(struct front_loop *to, struct order *order)
 {
-	net_serve_set_tls(to->serve, order->context);
+	net_serve_set_tls(to->serve, order->kind, order->context);
 	SSL_CTX_free(order->context);
 }
 
@@ -180,12 +180,12 @@ on_stopped(void *arg)
 	tell(arg, count_stopped);
 }
 
-/* Loop 0 keeps the certificate current for all. */
+/* Loop 0 keeps the certificates current for all. */
 static void
-on_tls(SSL_CTX *context, void *arg)
+on_tls(int use, SSL_CTX *context, void *arg)
 {
 	struct front_loop *from = arg;
-	struct order order = {.fn = do_tls, .context = context};
+	struct order order = {.fn = do_tls, .kind = use, .context = context};
 
 	for (unsigned i = 0; i < from->front->loop_count; i++) {
 		SSL_CTX_up_ref(context);

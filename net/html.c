@@ -87,6 +87,23 @@ net_html_service(const char *host, bool is_tls, const char *profile, struct buf 
 	put_tail(out);
 }
 
+void
+net_html_registration(const char *application, struct buf *out)
+{
+	char title[128];
+
+	snprintf(title, sizeof(title), "Server Error in '/%s' Application.", application);
+	put_head(out, title);
+	buf_printf(out,
+		   "<p>HTTP 404: there is no page here, and that is the sign of health: the certificate registration "
+		   "point "
+		   "<code>/%s</code> is installed and answers.</p>\n"
+		   "<p>Policy modules call it with a client certificate; there is nothing to do here with a "
+		   "browser.</p>\n",
+		   application);
+	put_tail(out);
+}
+
 /* ---- the administrator's page ------------------------------------------------------------------------------------ */
 
 /* In upper case; "unknown" when OpenSSL does not have the digest, as may be with MD5. */

@@ -47,6 +47,12 @@ void net_html_service(const char *host, bool is_tls, const char *profile, struct
  */
 void net_html_admin(const struct net_html_admin *page, struct buf *out);
 
+/*
+ * Appends the page of the certificate registration point /application (letters, digits, '-', '_'), which says in the words of
+ * an error that it is there (facts, microsoft.md 3.2).
+ */
+void net_html_registration(const char *application, struct buf *out);
+
 /* MD5 of a certificate in upper-case hexadecimal, as NDES shows it; "unknown" when there is no MD5.  Returns out. */
 const char *net_html_md5(struct bytes der, char out[NET_HTML_MD5_SIZE]);
 

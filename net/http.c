@@ -31,7 +31,7 @@ net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct e
 	int is_listening = 0;
 	socklen_t size = sizeof(is_listening);
 
-	BUG_ON(kind != NET_HTTP_PLAIN && http->context == NULL);
+	BUG_ON(kind != NET_HTTP_PLAIN && http->contexts[net_http_tls_use(kind)] == NULL);
 	if (side->count == NET_HTTP_LISTENERS_MAX)
 		return err_set(e, ERR_IO, 0, "more than %d listeners", NET_HTTP_LISTENERS_MAX);
 	if (evutil_make_socket_nonblocking(fd) != 0)
@@ -48,11 +48,11 @@ net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct e
 }
 
 void
-net_http_set_tls(struct net_http *http, SSL_CTX *context)
+net_http_set_tls(struct net_http *http, int use, SSL_CTX *context)
 {
 	SSL_CTX_up_ref(context);
-	SSL_CTX_free(http->context);
-	http->context = context;
+	SSL_CTX_free(http->contexts[use]);
+	http->contexts[use] = context;
 }
 
 static void
@@ -201,8 +201,17 @@ net_http_certificate(const struct net_http_request *public, struct buf *out)
 {
 	const struct net_http_work *request = (const struct net_http_work *)public;
 
-	if (request->conn != NULL && public->kind == NET_HTTP_ADMIN)
+	if (request->conn != NULL && (public->kind == NET_HTTP_ADMIN || public->kind == NET_HTTP_REGISTRATION))
 		net_tls_certificate(evhttp_connection_get_bufferevent(request->conn->ev), out);
+}
+
+void
+net_http_certificates(const struct net_http_request *public, struct buf *out, struct msg_list *ret_list)
+{
+	const struct net_http_work *request = (const struct net_http_work *)public;
+
+	if (request->conn != NULL && public->kind == NET_HTTP_REGISTRATION)
+		net_tls_certificates(evhttp_connection_get_bufferevent(request->conn->ev), out, ret_list);
 }
 
 /* Fields that say how long the body is. */
@@ -437,7 +446,8 @@ net_http_free(struct net_http *http)
 		event_free(http->tidy);
 	}
 	loop_timer_free(http->pause);
-	SSL_CTX_free(http->context);
+	for (int use = 0; use < TLS_USES; use++)
+		SSL_CTX_free(http->contexts[use]);
 	free(http->by_fd);
 	free(http);
 }

@@ -20,14 +20,15 @@
 #include "board/base/buf.h"
 #include "board/base/loop.h"
 #include "board/config.h"
+#include "board/msg.h"
 #include "net/limit.h"
 #include "net/page.h"
 
 struct net_http;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
-/* Plain HTTP; TLS; TLS that asks for a client's certificate, for the administrator's page. */
-enum net_http_kind { NET_HTTP_PLAIN, NET_HTTP_TLS, NET_HTTP_ADMIN, NET_HTTP_KINDS };
+/* Plain HTTP; TLS; TLS that asks for a client's certificate, for the administrator's page and for registration points. */
+enum net_http_kind { NET_HTTP_PLAIN, NET_HTTP_TLS, NET_HTTP_ADMIN, NET_HTTP_REGISTRATION, NET_HTTP_KINDS };
 
 enum net_http_method { NET_HTTP_GET, NET_HTTP_HEAD, NET_HTTP_POST };
 
@@ -71,8 +72,8 @@ void net_http_configure(struct net_http *http, const struct config *conf);
  */
 MUST_CHECK int net_http_listen(struct net_http *http, int fd, enum net_http_kind kind, struct err *e);
 
-/* The context of TLS connections from now on; takes a reference. */
-void net_http_set_tls(struct net_http *http, struct ssl_ctx_st *context);
+/* The context of TLS connections for this use (TLS_*) from now on; takes a reference. */
+void net_http_set_tls(struct net_http *http, int use, struct ssl_ctx_st *context);
 
 /* Closes the listeners and idle connections; each other connection after its answer. */
 void net_http_stop(struct net_http *http);
@@ -87,10 +88,16 @@ const char *net_http_header(const struct net_http_request *request, const char *
 void net_http_wipe_header(struct net_http_request *request, const char *name);
 
 /*
- * Appends the certificate (DER) whose key the peer of a NET_HTTP_ADMIN request proved to have; nothing when it showed
- * none, or is gone.  Nothing is known about who issued it.
+ * Appends the certificate (DER) whose key the peer of a NET_HTTP_ADMIN or NET_HTTP_REGISTRATION request proved to have;
+ * nothing when it showed none, or is gone.  Nothing is known about who issued it.
  */
 void net_http_certificate(const struct net_http_request *request, struct buf *out);
+
+/*
+ * The same with those that the peer sent along, its own first, each appended to out and found in ret_list, which points
+ * into out.  More than room for in ret_list are left out.
+ */
+void net_http_certificates(const struct net_http_request *request, struct buf *out, struct msg_list *ret_list);
 
 /* Answers and gives the request back.  A HEAD gets the same fields and no body. */
 void net_http_answer(struct net_http_request *request, const struct net_http_answer *answer);

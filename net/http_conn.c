@@ -248,6 +248,12 @@ on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, void *arg)
 
 /* ---- connections ------------------------------------------------------------------------------------------------ */
 
+int
+net_http_tls_use(enum net_http_kind kind)
+{
+	return kind == NET_HTTP_REGISTRATION ? TLS_REGISTRATION : TLS_FRONT;
+}
+
 struct bufferevent *
 net_http_conn_new(struct event_base *base, void *arg)
 {
@@ -257,7 +263,7 @@ net_http_conn_new(struct event_base *base, void *arg)
 	struct bufferevent *bev = NULL;
 
 	if (conn != NULL && side->kind != NET_HTTP_PLAIN)
-		bev = net_tls_accept(http->context, side->kind == NET_HTTP_ADMIN, base);
+		bev = net_tls_accept(http->contexts[net_http_tls_use(side->kind)], side->kind != NET_HTTP_TLS, base);
 	else if (conn != NULL)
 		bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 	if (bev == NULL) {

@@ -76,7 +76,7 @@ struct net_http {
 	void *arg;
 	struct config conf;
 	struct net_http_side sides[NET_HTTP_KINDS];
-	SSL_CTX *context;
+	SSL_CTX *contexts[TLS_USES];
 	struct list fresh;
 	struct list conns;
 	struct list graves; /* connections that ended while an answer was being sent */
@@ -88,6 +88,9 @@ struct net_http {
 	struct net_http_conn **by_fd; /* evhttp's requests and connections carry no pointer for us */
 	size_t fd_limit;
 };
+
+/* Which certificate listeners of this kind, which is not NET_HTTP_PLAIN, show: TLS_*. */
+int net_http_tls_use(enum net_http_kind kind);
 
 /* evhttp's hook: the bufferevent of a connection that is being accepted on a side. */
 struct bufferevent *net_http_conn_new(struct event_base *base, void *side);

@@ -98,6 +98,18 @@ put_hex(struct buf *out, const char *name, struct bytes data)
 	buf_put_u8(out, '"');
 }
 
+/* ISO 8601 in UTC */
+static void
+put_time(struct buf *out, const char *name, int64_t when)
+{
+	time_t at = (time_t)when;
+	char text[32];
+	struct tm tm;
+
+	if (gmtime_r(&at, &tm) != NULL && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		put_text(out, name, text);
+}
+
 void
 net_policyjson_put_verify(const struct msg_policy_verify *m, bool for_intune, struct buf *out)
 {
@@ -122,17 +134,13 @@ put_certificate(struct buf *out, struct bytes der)
 	uint8_t thumbprint[SHA_DIGEST_LENGTH];
 	char text[256];
 	struct x509 certificate;
-	time_t end;
-	struct tm tm;
 
 	SHA1(der.data, der.len, thumbprint);
 	put_hex(out, "certificateThumbprint", (struct bytes){thumbprint, sizeof(thumbprint)});
 	if (x509_parse(der, &certificate, NULL) != 0)
 		return;
 	put_hex(out, "certificateSerialNumber", certificate.tbs.serial);
-	end = (time_t)certificate.tbs.not_after;
-	if (gmtime_r(&end, &tm) != NULL && strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-		put_text(out, "certificateExpirationDateUtc", text);
+	put_time(out, "certificateExpirationDateUtc", certificate.tbs.not_after);
 	x509_name_text(certificate.tbs.issuer, text, sizeof(text));
 	put_text(out, "issuingCertificateAuthority", text);
 }
@@ -172,6 +180,20 @@ net_policyjson_put_generate(const struct msg_policy_generate *m, struct buf *out
 	put_text(out, "operator", m->operator);
 	put_text(out, "callerInfo", NET_POLICYJSON_CALLER);
 	put(out, "}}");
+}
+
+void
+net_policyjson_put_answer(const struct msg_registration_answer *m, struct buf *out)
+{
+	put(out, "{");
+	put_text(out, "code", m->reason);
+	put_text(out, "errorDescription", m->text);
+	if (m->challenge.len > 0) {
+		put_name(out, "challenge");
+		put_string(out, m->challenge);
+		put_time(out, "expires", m->expires);
+	}
+	put(out, "}");
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -305,4 +327,203 @@ net_policyjson_get_text(struct bytes body, const char *path, char *out, size_t s
 		next += len + (next[len] == '.');
 	}
 	return take_text(at, path, out, size, e);
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
+
+/* What base64 stands for, at the end of store.  *ret_bytes is an offset until settle(). */
+static int
+take_base64(const json_t *object, const char *name, bool wanted, struct buf *store, struct bytes *ret_bytes,
+	    struct err *e)
+{
+	const json_t *value = json_object_get(object, name);
+	const char *text = json_string_value(value);
+	size_t len = json_string_length(value);
+	size_t start = store->len;
+	uint8_t *room;
+	int size;
+
+	if (value == NULL && !wanted)
+		return 0;
+	if (text == NULL || len == 0 || len % 4 != 0)
+		return err_set(e, ERR_FORMAT, 0, "%s: %s", name, value == NULL ? "is missing" : "not base64");
+	room = buf_put_room(store, len / 4 * 3);
+	if (room == NULL)
+		return err_set(e, buf_status(store), 0, "%s", name);
+	size = EVP_DecodeBlock(room, (const unsigned char *)text, (int)len);
+	if (size < 0)
+		return err_set(e, ERR_FORMAT, 0, "%s: not base64", name);
+	/* EVP_DecodeBlock() counts the padding as octets. */
+	size -= (text[len - 1] == '=') + (text[len - 2] == '=');
+	store->len = start + (size_t)size;
+	*ret_bytes = (struct bytes){(const uint8_t *)start, (size_t)size};
+	return 0;
+}
+
+static int
+take_hex(const json_t *object, const char *name, struct buf *store, struct bytes *ret_bytes, struct err *e)
+{
+	const json_t *value = json_object_get(object, name);
+	const char *text = json_string_value(value);
+	size_t len = json_string_length(value);
+	size_t start = store->len;
+
+	if (value == NULL)
+		return 0;
+	if (text == NULL || len % 2 != 0)
+		return err_set(e, ERR_FORMAT, 0, "%s: not hexadecimal", name);
+	for (size_t i = 0; i < len; i += 2) {
+		int high = bytes_hex_digit(text[i]);
+		int low = bytes_hex_digit(text[i + 1]);
+
+		if (high < 0 || low < 0)
+			return err_set(e, ERR_FORMAT, 0, "%s: not hexadecimal", name);
+		buf_put_u8(store, (uint8_t)(high << 4 | low));
+	}
+	*ret_bytes = (struct bytes){(const uint8_t *)start, len / 2};
+	return buf_status(store);
+}
+
+static int
+take_number(const json_t *object, const char *name, int64_t *ret_number, struct err *e)
+{
+	const json_t *value = json_object_get(object, name);
+
+	if (value == NULL || json_is_null(value))
+		return 0;
+	if (!json_is_integer(value))
+		return err_set(e, ERR_FORMAT, 0, "%s: not a whole number", name);
+	*ret_number = json_integer_value(value);
+	return 0;
+}
+
+static int
+take_disposition(const json_t *object, uint8_t *ret_disposition, struct err *e)
+{
+	char word[16];
+	int code = take_text(json_object_get(object, "disposition"), "disposition", word, sizeof(word), e);
+
+	if (code != 0)
+		return code;
+	if (strcmp(word, "Success") == 0)
+		*ret_disposition = DISPOSITION_SUCCESS;
+	else if (strcmp(word, "Failure") == 0)
+		*ret_disposition = DISPOSITION_FAILURE;
+	else if (strcmp(word, "Pending") == 0)
+		*ret_disposition = DISPOSITION_PENDING;
+	else
+		return err_set(e, ERR_FORMAT, 0, "disposition: Success, Failure or Pending");
+	return 0;
+}
+
+/* An object of texts as "name=value". */
+static int
+take_variables(const json_t *object, struct buf *store, struct msg_list *list, struct err *e)
+{
+	json_t *variables = json_object_get(object, "variables");
+	const char *name;
+	json_t *value;
+
+	if (variables == NULL || json_is_null(variables))
+		return 0;
+	if (!json_is_object(variables))
+		return err_set(e, ERR_FORMAT, 0, "variables: not an object");
+	json_object_foreach(variables, name, value)
+	{
+		size_t start = store->len;
+		char text[256];
+		int code = take_text(value, "variables", text, sizeof(text), e);
+
+		if (code != 0)
+			return code;
+		if (list->count == MSG_LIST_MAX)
+			return err_set(e, ERR_LIMIT, 0, "variables: more than %d", MSG_LIST_MAX);
+		put(store, name);
+		put(store, "=");
+		put(store, text);
+		list->item[list->count++] = (struct bytes){(const uint8_t *)start, store->len - start};
+	}
+	return buf_status(store);
+}
+
+static int
+take_verify(const json_t *object, struct msg_registration *m, struct buf *store, struct err *e)
+{
+	int code = take_text(json_object_get(object, "transactionId"), "transactionId", m->transaction_id,
+			     sizeof(m->transaction_id), e);
+
+	if (code == 0)
+		code = take_base64(object, "certificateRequest", true, store, &m->csr, e);
+	if (code == 0)
+		code = take_base64(object, "signerCertificate", false, store, &m->signer, e);
+	if (code == 0)
+		code = take_optional(object, "template", m->template_name, sizeof(m->template_name), e);
+	if (code == 0)
+		code = take_optional(object, "profile", m->profile, sizeof(m->profile), e);
+	return code != 0 ? code : take_optional(object, "peer", m->device_address, sizeof(m->device_address), e);
+}
+
+static int
+take_notify(const json_t *object, struct msg_registration *m, struct buf *store, struct err *e)
+{
+	int code = take_text(json_object_get(object, "transactionId"), "transactionId", m->transaction_id,
+			     sizeof(m->transaction_id), e);
+
+	if (code == 0)
+		code = take_disposition(object, &m->disposition, e);
+	if (code == 0)
+		code = take_base64(object, "certificateRequest", true, store, &m->csr, e);
+	if (code == 0)
+		code = take_hex(object, "certificateSerialNumber", store, &m->serial, e);
+	if (code == 0)
+		code = take_number(object, "hResult", &m->hresult, e);
+	return code != 0 ? code : take_optional(object, "errorDescription", m->text, sizeof(m->text), e);
+}
+
+static int
+take_generate(const json_t *object, struct msg_registration *m, struct buf *store, struct err *e)
+{
+	int code = take_text(json_object_get(object, "profile"), "profile", m->profile, sizeof(m->profile), e);
+
+	if (code == 0)
+		code = take_optional(object, "deviceId", m->device, sizeof(m->device), e);
+	if (code == 0)
+		code = take_optional(object, "userId", m->user, sizeof(m->user), e);
+	return code != 0 ? code : take_variables(object, store, &m->variables, e);
+}
+
+/* Offsets become pointers, now that the buffer does not move any more. */
+static void
+settle(const struct buf *store, struct bytes *what)
+{
+	what->data = what->len > 0 ? store->data + (size_t)what->data : NULL;
+}
+
+int
+net_policyjson_get_request(struct bytes body, int action, struct msg_registration *m, struct buf *store, struct err *e)
+{
+	AUTO(json_t) root = NULL;
+	const char *name = action == REGISTRATION_NOTIFY ? "notification" : "request";
+	const json_t *object;
+	int code = load(body, &root, e);
+
+	if (code != 0)
+		return code;
+	object = json_object_get(root, name);
+	if (!json_is_object(object))
+		return err_set(e, ERR_FORMAT, 0, "%s: %s", name, object == NULL ? "is missing" : "not an object");
+	if (action == REGISTRATION_VERIFY)
+		code = take_verify(object, m, store, e);
+	else if (action == REGISTRATION_NOTIFY)
+		code = take_notify(object, m, store, e);
+	else
+		code = take_generate(object, m, store, e);
+	if (code != 0)
+		return code == ERR_UNKNOWN ? ERR_FORMAT : code;
+	settle(store, &m->csr);
+	settle(store, &m->signer);
+	settle(store, &m->serial);
+	for (size_t i = 0; i < m->variables.count; i++)
+		settle(store, &m->variables.item[i]);
+	return 0;
 }

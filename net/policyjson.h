@@ -43,4 +43,16 @@ net_policyjson_get_result(struct bytes body, struct msg_policy_result *ret_resul
  */
 MUST_CHECK int net_policyjson_get_text(struct bytes body, const char *path, char *out, size_t size, struct err *e);
 
+/* ---- being asked (a registration point) ---- */
+
+/*
+ * Reads the body of VerifyRequest, Notify or GenerateChallenge (action REGISTRATION_*) into m, whose bytes point into
+ * store.  Names that are not known are passed over.  Fails with ERR_FORMAT or ERR_LIMIT, and e names the member.
+ */
+MUST_CHECK int
+net_policyjson_get_request(struct bytes body, int action, struct msg_registration *m, struct buf *store, struct err *e);
+
+/* {"code", "errorDescription"}, and with a challenge {"challenge", "expires"}, appended to out. */
+void net_policyjson_put_answer(const struct msg_registration_answer *m, struct buf *out);
+
 #endif

@@ -9,6 +9,7 @@
 #include "net/html.h"
 #include "net/ocsp_page.h"
 #include "net/query.h"
+#include "net/regpoint.h"
 #include "net/scep.h"
 
 enum { CAPS_MAX = 1024, HTML_MAX = 16384, RETRY_START_S = 3 };
@@ -368,6 +369,10 @@ net_route_request(const struct net_route *route, struct net_http_request *reques
 	net_query_parse(request->target, &query);
 	if (request->kind == NET_HTTP_ADMIN) {
 		route_admin(route, request, &query);
+		return;
+	}
+	if (request->kind == NET_HTTP_REGISTRATION) {
+		net_regpoint_request(route->authority, request, &query);
 		return;
 	}
 	if (find_profile(route->conf, query.path, &profile)) {

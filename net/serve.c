@@ -22,7 +22,7 @@ struct net_serve {
 	struct net_http *http;
 	struct net_pkiop_set *operations;
 	struct net_ocspkeep *ocsp;
-	struct net_tlskeep *keep; /* loop 0 alone */
+	struct net_tlskeep *keep[TLS_USES]; /* loop 0 alone, and the second only with such listeners */
 	struct ipc *authority;
 	struct ipc *signer;
 	struct net_identity *identity;
@@ -34,7 +34,7 @@ struct net_serve {
 	} listeners[LISTENERS_MAX];
 	size_t listener_count;
 	bool is_started;
-	bool has_tls;
+	bool has_tls[TLS_USES];
 	struct loop_timer *stop_timer;
 	int64_t stop_by_ms;
 };
@@ -66,7 +66,16 @@ http_kind(int kind)
 {
 	if (kind == LISTEN_ADMIN)
 		return NET_HTTP_ADMIN;
+	if (kind == LISTEN_REGISTRATION)
+		return NET_HTTP_REGISTRATION;
 	return kind == LISTEN_HTTPS ? NET_HTTP_TLS : NET_HTTP_PLAIN;
+}
+
+/* Has this kind of listener the certificate that it shows? */
+static bool
+may_listen(const struct net_serve *serve, enum net_http_kind kind)
+{
+	return kind == NET_HTTP_PLAIN || serve->has_tls[kind == NET_HTTP_REGISTRATION ? TLS_REGISTRATION : TLS_FRONT];
 }
 
 static void
@@ -76,7 +85,7 @@ start_listeners(struct net_serve *serve)
 		enum net_http_kind kind = http_kind(serve->listeners[i].kind);
 		struct err e = {0};
 
-		if (serve->listeners[i].fd < 0 || !serve->is_started || (kind != NET_HTTP_PLAIN && !serve->has_tls))
+		if (serve->listeners[i].fd < 0 || !serve->is_started || !may_listen(serve, kind))
 			continue;
 		if (net_http_listen(serve->http, serve->listeners[i].fd, kind, &e) != 0) {
 			log_event(FAILURE, log_text("start a listener"), log_text(err_name(e.code)), e.detail,
@@ -91,7 +100,7 @@ void
 net_serve_listen(struct net_serve *serve, int kind, int fd)
 {
 	if (serve->listener_count == LISTENERS_MAX ||
-	    (kind != LISTEN_HTTP && kind != LISTEN_HTTPS && kind != LISTEN_ADMIN)) {
+	    (kind != LISTEN_HTTP && kind != LISTEN_HTTPS && kind != LISTEN_ADMIN && kind != LISTEN_REGISTRATION)) {
 		log_event(FAILURE, log_text("take a listener"), log_text(err_name(ERR_LIMIT)), (unsigned)kind, "");
 		close(fd);
 		return;
@@ -109,19 +118,19 @@ net_serve_start(struct net_serve *serve)
 }
 
 void
-net_serve_set_tls(struct net_serve *serve, struct ssl_ctx_st *context)
+net_serve_set_tls(struct net_serve *serve, int use, struct ssl_ctx_st *context)
 {
-	net_http_set_tls(serve->http, context);
-	serve->has_tls = true;
+	net_http_set_tls(serve->http, use, context);
+	serve->has_tls[use] = true;
 	start_listeners(serve);
 }
 
 static void
-on_tls_context(struct ssl_ctx_st *context, void *arg)
+on_tls_context(int use, struct ssl_ctx_st *context, void *arg)
 {
 	struct net_serve *serve = arg;
 
-	serve->events.on_tls(context, serve->events.arg);
+	serve->events.on_tls(use, context, serve->events.arg);
 }
 
 /* ---- what the authority sends ----------------------------------------------------------------------------------- */
@@ -140,8 +149,9 @@ take_identity(struct net_serve *serve, struct bytes body, struct err *e)
 	if (rc != 0)
 		return rc;
 	net_pkiop_set_identity(serve->operations, identity);
-	if (serve->keep != NULL)
-		net_tlskeep_set_identity(serve->keep, identity);
+	for (int use = 0; use < TLS_USES; use++)
+		if (serve->keep[use] != NULL)
+			net_tlskeep_set_identity(serve->keep[use], identity);
 	net_identity_free(serve->identity);
 	serve->identity = identity;
 	if (is_first)
@@ -206,8 +216,9 @@ share_channels(struct net_serve *serve)
 {
 	net_pkiop_set_peers(serve->operations, serve->authority, serve->signer);
 	net_ocspkeep_set_authority(serve->ocsp, serve->authority);
-	if (serve->keep != NULL)
-		net_tlskeep_set_authority(serve->keep, serve->authority);
+	for (int use = 0; use < TLS_USES; use++)
+		if (serve->keep[use] != NULL)
+			net_tlskeep_set_authority(serve->keep[use], serve->authority);
 }
 
 /* Operations that are open on a channel end with 503 while it is freed, and must not find it then. */
@@ -278,8 +289,9 @@ net_serve_configure(struct net_serve *serve, const struct config *conf)
 	net_http_configure(serve->http, conf);
 	net_pkiop_configure(serve->operations, conf);
 	net_ocspkeep_configure(serve->ocsp, conf);
-	if (serve->keep != NULL)
-		net_tlskeep_configure(serve->keep, conf);
+	for (int use = 0; use < TLS_USES; use++)
+		if (serve->keep[use] != NULL)
+			net_tlskeep_configure(serve->keep[use], conf);
 }
 
 int
@@ -303,7 +315,10 @@ net_serve_new(struct loop *loop, unsigned index, const struct config *conf, stru
 	if (rc == 0)
 		rc = net_http_new(loop, conf, limit, on_request, serve, &serve->http);
 	if (rc == 0 && index == 0)
-		rc = net_tlskeep_new(loop, conf, on_tls_context, serve, &serve->keep);
+		rc = net_tlskeep_new(loop, conf, TLS_FRONT, on_tls_context, serve, &serve->keep[TLS_FRONT]);
+	if (rc == 0 && index == 0 && conf->front_registration_https[0] != '\0')
+		rc = net_tlskeep_new(loop, conf, TLS_REGISTRATION, on_tls_context, serve,
+				     &serve->keep[TLS_REGISTRATION]);
 	if (rc != 0)
 		return rc;
 	*ret_serve = TAKE(serve);
@@ -320,7 +335,8 @@ net_serve_free(struct net_serve *serve)
 		drop_channel(serve, &serve->signer);
 	}
 	net_http_free(serve->http);
-	net_tlskeep_free(serve->keep);
+	for (int use = 0; use < TLS_USES; use++)
+		net_tlskeep_free(serve->keep[use]);
 	net_pkiop_set_free(serve->operations);
 	net_ocspkeep_free(serve->ocsp);
 	for (size_t i = 0; i < serve->listener_count; i++) {

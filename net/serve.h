@@ -19,9 +19,10 @@ struct ssl_ctx_st;
 
 /* What the loop tells; called in its thread. */
 struct net_serve_events {
-	void (*on_identity)(void *arg);                        /* the first identity is there */
-	void (*on_tls)(struct ssl_ctx_st *context, void *arg); /* loop 0: a new context for all loops; borrowed */
-	void (*on_stopped)(void *arg);                         /* after net_serve_stop(): nothing is in progress */
+	void (*on_identity)(void *arg); /* the first identity is there */
+	/* loop 0: a new context for all loops, for this use (TLS_*); borrowed */
+	void (*on_tls)(int use, struct ssl_ctx_st *context, void *arg);
+	void (*on_stopped)(void *arg); /* after net_serve_stop(): nothing is in progress */
 	void *arg;
 };
 
@@ -36,8 +37,8 @@ void net_serve_free(struct net_serve *serve);
 void net_serve_configure(struct net_serve *serve, const struct config *conf);
 
 /*
- * Takes over a bound socket, LISTEN_HTTP, LISTEN_HTTPS or LISTEN_ADMIN; accepts after net_serve_start(), the last two
- * with a certificate.
+ * Takes over a bound socket, LISTEN_HTTP, LISTEN_HTTPS, LISTEN_ADMIN or LISTEN_REGISTRATION; accepts after
+ * net_serve_start(), all but the first with a certificate.
  */
 void net_serve_listen(struct net_serve *serve, int kind, int fd);
 
@@ -47,8 +48,8 @@ void net_serve_peer(struct net_serve *serve, enum role peer, int fd);
 /* Begins to accept. */
 void net_serve_start(struct net_serve *serve);
 
-/* The TLS context from now on. */
-void net_serve_set_tls(struct net_serve *serve, struct ssl_ctx_st *context);
+/* The TLS context for this use (TLS_*) from now on. */
+void net_serve_set_tls(struct net_serve *serve, int use, struct ssl_ctx_st *context);
 
 /* Accepts no more and waits up to 5 s for what is in progress; then on_stopped. */
 void net_serve_stop(struct net_serve *serve);

@@ -17,7 +17,7 @@ CLEANUP(X509_REQ, X509_REQ_free)
 CLEANUP(SSL_CTX, SSL_CTX_free)
 CLEANUP(GENERAL_NAMES, GENERAL_NAMES_free)
 
-enum { NAME_MAX_LEN = 253, COMMON_NAME_MAX = 64 };
+enum { NAME_MAX_LEN = 253, COMMON_NAME_MAX = 64, CHAIN_MAX = 8 /* MSG_REGISTRATION */ };
 
 #define STACK_OF_EXTENSIONS STACK_OF(X509_EXTENSION)
 
@@ -215,6 +215,36 @@ net_tls_certificate(struct bufferevent *bev, struct buf *out)
 	if (len > 0)
 		buf_put_raw(out, der, (size_t)len);
 	OPENSSL_free(der);
+}
+
+void
+net_tls_certificates(struct bufferevent *bev, struct buf *out, struct msg_list *ret_list)
+{
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	STACK_OF(X509) *sent = ssl == NULL ? NULL : SSL_get_peer_cert_chain(ssl);
+	size_t size = 0;
+
+	ret_list->count = 0;
+	net_tls_certificate(bev, out);
+	if (out->len == 0)
+		return;
+	ret_list->item[ret_list->count++].len = out->len;
+	/* On the server's side the chain is without the peer's own. */
+	for (int i = 0; i < sk_X509_num(sent) && ret_list->count < CHAIN_MAX; i++) {
+		unsigned char *der = NULL;
+		int len = i2d_X509(sk_X509_value(sent, i), &der);
+
+		if (len > 0 && (size_t)len <= out->limit - out->len) {
+			buf_put_raw(out, der, (size_t)len);
+			ret_list->item[ret_list->count++].len = (size_t)len;
+		}
+		OPENSSL_free(der);
+	}
+	/* The buffer moved while it grew. */
+	for (size_t i = 0; i < ret_list->count; i++) {
+		ret_list->item[i].data = out->data + size;
+		size += ret_list->item[i].len;
+	}
 }
 
 struct bufferevent *

@@ -14,6 +14,7 @@
 
 #include "board/base/buf.h"
 #include "board/base/err.h"
+#include "board/msg.h"
 
 struct bufferevent; /* libevent's */
 struct event_base;
@@ -46,6 +47,12 @@ struct bufferevent *net_tls_accept(struct ssl_ctx_st *context, bool wants_certif
 
 /* Appends the certificate (DER) whose key the peer proved to have; nothing when there is none. */
 void net_tls_certificate(struct bufferevent *bev, struct buf *out);
+
+/*
+ * The same with those that the peer sent along, its own first, each appended to out and found in ret_list, which points
+ * into out; what does not fit into either is left out.
+ */
+void net_tls_certificates(struct bufferevent *bev, struct buf *out, struct msg_list *ret_list);
 
 /* Says goodbye on a connection that is about to be closed, without waiting for an answer. */
 void net_tls_goodbye(struct bufferevent *bev);

@@ -19,6 +19,7 @@ enum {
 struct net_tlskeep {
 	struct loop *loop;
 	struct loop_timer *timer; /* when to ask next */
+	int use;
 	net_tlskeep_fn fn;
 	void *arg;
 	char names[sizeof(((struct config *)NULL)->front_tls_names)];
@@ -53,6 +54,8 @@ static int
 take_certificate(struct net_tlskeep *keep, struct bytes der, struct err *e)
 {
 	const struct msg_list *chain = &keep->identity->is.chain;
+	/* A registration point's certificate is right below its root, which its peers have. */
+	size_t above = keep->use == TLS_FRONT ? chain->count : 0;
 	SSL_CTX *context = NULL;
 	struct x509 cert;
 	char until[24];
@@ -61,14 +64,14 @@ take_certificate(struct net_tlskeep *keep, struct bytes der, struct err *e)
 
 	rc = x509_parse(der, &cert, e);
 	if (rc == 0)
-		rc = net_tls_context(keep->key, der, chain->item, chain->count, &context, e);
+		rc = net_tls_context(keep->key, der, chain->item, above, &context, e);
 	if (rc != 0)
 		return rc;
 	life_s = cert.tbs.not_after - clock_wall();
 	loop_timer_set(keep->timer, (life_s < LIFE_MIN_S ? LIFE_MIN_S : life_s) * 1000 / 3 * 2);
 	keep->retry_ms = RETRY_MIN_MS;
 	log_event(TLS_CERTIFICATE, log_text(keep->names), clock_text(cert.tbs.not_after, until, sizeof(until)));
-	keep->fn(context, keep->arg);
+	keep->fn(keep->use, context, keep->arg);
 	SSL_CTX_free(context);
 	return 0;
 }
@@ -105,7 +108,7 @@ on_answer(int code, const struct ipc_message *message, void *arg)
 static int
 send_request(struct net_tlskeep *keep, struct err *e)
 {
-	struct msg_tls_request request;
+	struct msg_tls_request request = {.use = (uint8_t)keep->use};
 	AUTO_BUF csr;
 	int rc;
 
@@ -143,7 +146,7 @@ ask(struct net_tlskeep *keep)
 }
 
 int
-net_tlskeep_new(struct loop *loop, const struct config *conf, net_tlskeep_fn fn, void *arg,
+net_tlskeep_new(struct loop *loop, const struct config *conf, int use, net_tlskeep_fn fn, void *arg,
 		struct net_tlskeep **ret_keep)
 {
 	AUTO_STRUCT(net_tlskeep) keep = calloc(1, sizeof(*keep));
@@ -152,6 +155,7 @@ net_tlskeep_new(struct loop *loop, const struct config *conf, net_tlskeep_fn fn,
 	if (keep == NULL)
 		return ERR_NOMEM;
 	keep->loop = loop;
+	keep->use = use;
 	keep->fn = fn;
 	keep->arg = arg;
 	keep->retry_ms = RETRY_MIN_MS;

@@ -17,11 +17,14 @@
 struct net_tlskeep;
 struct ssl_ctx_st;
 
-/* Receives each new context, borrowed. */
-typedef void (*net_tlskeep_fn)(struct ssl_ctx_st *context, void *arg);
+/* Receives each new context for this use (TLS_*), borrowed. */
+typedef void (*net_tlskeep_fn)(int use, struct ssl_ctx_st *context, void *arg);
 
-/* Asks for nothing until it has an authority and an identity.  Fails with ERR_NOMEM. */
-MUST_CHECK int net_tlskeep_new(struct loop *loop, const struct config *conf, net_tlskeep_fn fn, void *arg,
+/*
+ * Keeps the certificate for this use (TLS_*).  Asks for nothing until it has an authority and an identity.  Fails with
+ * ERR_NOMEM.
+ */
+MUST_CHECK int net_tlskeep_new(struct loop *loop, const struct config *conf, int use, net_tlskeep_fn fn, void *arg,
 			       struct net_tlskeep **ret_keep);
 
 /* No call to the authority may be open any more (ipc_free() it first); NULL is fine. */

@@ -64,7 +64,7 @@ on_event(void *arg)
 }
 
 static void
-on_tls(struct ssl_ctx_st *context, void *arg)
+on_tls(int use, struct ssl_ctx_st *context, void *arg)
 {
 }
 

@@ -170,7 +170,127 @@ TEST(notification_says_why_a_request_failed)
 	CHECK(memmem(json.data, json.len, "\"hResult\":-2146875392,", 22) != NULL);
 }
 
+static struct msg_registration question;
+static struct buf store;
+
+static int
+get_request(int action, const char *json)
+{
+	memset(&question, 0, sizeof(question));
+	error = (struct err){0};
+	buf_fini(&store);
+	buf_init(&store, NET_POLICYJSON_MAX);
+	return net_policyjson_get_request(bytes_of_text(json), action, &question, &store, &error);
+}
+
+TEST(what_one_side_writes_the_other_reads)
+{
+	struct msg_policy_verify verify = {.csr = {(const uint8_t *)"\x30\x03\x02\x01\x05", 5},
+					   .signer = {(const uint8_t *)"\x30\x01\x00\xff", 4}};
+	struct msg_policy_notify notify = {.disposition = DISPOSITION_FAILURE, .hresult = -5, .csr = verify.csr};
+	char text[4096] = "";
+	AUTO_BUF json;
+
+	buf_init(&json, sizeof(text) - 1);
+	strcpy(verify.transaction_id, "T\"1");
+	strcpy(verify.template_name, "device");
+	strcpy(verify.profile, "laptops");
+	strcpy(verify.peer, "192.0.2.1");
+	net_policyjson_put_verify(&verify, false, &json);
+	memcpy(text, json.data, json.len);
+	CHECK_INT(get_request(REGISTRATION_VERIFY, text), 0);
+	CHECK_TEXT(question.transaction_id, "T\"1");
+	CHECK_TEXT(question.template_name, "device");
+	CHECK_TEXT(question.profile, "laptops");
+	CHECK_TEXT(question.device_address, "192.0.2.1");
+	CHECK_BYTES(question.csr, verify.csr.data, 5);
+	CHECK_BYTES(question.signer, verify.signer.data, 4);
+
+	buf_clear(&json);
+	memset(text, 0, sizeof(text));
+	strcpy(notify.transaction_id, "T1");
+	strcpy(notify.text, "no");
+	net_policyjson_put_notify(&notify, false, &json);
+	memcpy(text, json.data, json.len);
+	CHECK_INT(get_request(REGISTRATION_NOTIFY, text), 0);
+	CHECK_INT(question.disposition, DISPOSITION_FAILURE);
+	CHECK_INT(question.hresult, -5);
+	CHECK_TEXT(question.text, "no");
+	CHECK_BYTES(question.csr, verify.csr.data, 5);
+	CHECK_INT(question.serial.len, 0);
+}
+
+TEST(challenge_is_asked_for_a_profile_a_device_and_a_user)
+{
+	CHECK_INT(get_request(REGISTRATION_GENERATE,
+			      "{\"request\":{\"profile\":\"laptops\",\"deviceId\":\"d1\",\"userId\":\"u1\","
+			      "\"variables\":{\"DNS\":\"a.example.com\",\"Email\":\"a=b@example.com\"}}}"),
+		  0);
+	CHECK_TEXT(question.profile, "laptops");
+	CHECK_TEXT(question.device, "d1");
+	CHECK_TEXT(question.user, "u1");
+	CHECK_INT(question.variables.count, 2);
+	CHECK_BYTES(question.variables.item[0], "DNS=a.example.com", 17);
+	CHECK_BYTES(question.variables.item[1], "Email=a=b@example.com", 21);
+	CHECK_INT(get_request(REGISTRATION_GENERATE, "{\"request\":{\"profile\":\"laptops\"}}"), 0);
+	CHECK_TEXT(question.device, "");
+	CHECK_INT(question.variables.count, 0);
+}
+
+TEST(requests_with_wrong_members_are_refused_by_name)
+{
+	static const struct {
+		int action;
+		const char *json;
+		const char *named;
+	} wrong[] = {
+		{REGISTRATION_VERIFY, "{}", "request"},
+		{REGISTRATION_VERIFY, "{\"request\":[]}", "request"},
+		{REGISTRATION_VERIFY, "{\"notification\":{\"transactionId\":\"T\"}}", "request"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"certificateRequest\":\"MAA=\"}}", "transactionId"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"transactionId\":\"T\"}}", "certificateRequest"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"transactionId\":\"T\",\"certificateRequest\":\"\"}}",
+		 "certificateRequest"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA\"}}",
+		 "certificateRequest"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"transactionId\":\"T\",\"certificateRequest\":\"M A=\"}}",
+		 "certificateRequest"},
+		{REGISTRATION_VERIFY, "{\"request\":{\"transactionId\":7,\"certificateRequest\":\"MAA=\"}}",
+		 "transactionId"},
+		{REGISTRATION_VERIFY,
+		 "{\"request\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA=\",\"template\":{}}}", "template"},
+		{REGISTRATION_NOTIFY, "{\"notification\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA=\"}}",
+		 "disposition"},
+		{REGISTRATION_NOTIFY,
+		 "{\"notification\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA=\","
+		 "\"disposition\":\"success\"}}",
+		 "disposition"},
+		{REGISTRATION_NOTIFY,
+		 "{\"notification\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA=\","
+		 "\"disposition\":\"Failure\",\"hResult\":1.5}}",
+		 "hResult"},
+		{REGISTRATION_NOTIFY,
+		 "{\"notification\":{\"transactionId\":\"T\",\"certificateRequest\":\"MAA=\","
+		 "\"disposition\":\"Success\",\"certificateSerialNumber\":\"0G\"}}",
+		 "certificateSerialNumber"},
+		{REGISTRATION_GENERATE, "{\"request\":{}}", "profile"},
+		{REGISTRATION_GENERATE, "{\"request\":{\"profile\":\"p\",\"variables\":[]}}", "variables"},
+		{REGISTRATION_GENERATE, "{\"request\":{\"profile\":\"p\",\"variables\":{\"a\":1}}}", "variables"},
+		{REGISTRATION_GENERATE, "{\"request\":{\"profile\":\"p\",\"userId\":\"a\\u0001\"}}", "userId"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		CHECK_INT(get_request(wrong[i].action, wrong[i].json), ERR_FORMAT);
+		if (strncmp(error.text, wrong[i].named, strlen(wrong[i].named)) != 0)
+			fprintf(stderr, "%s: %s\n", wrong[i].json, error.text);
+		CHECK(strncmp(error.text, wrong[i].named, strlen(wrong[i].named)) == 0);
+	}
+	buf_fini(&store);
+}
+
 TEST_MAIN(RUN(answer_is_a_code_and_a_text), RUN(answers_that_are_none_are_refused),
 	  RUN(answer_beyond_its_bounds_is_refused), RUN(every_truncation_of_an_answer_is_refused),
 	  RUN(text_at_a_path_is_found), RUN(request_is_json_whatever_a_peer_put_into_it),
-	  RUN(notification_says_why_a_request_failed))
+	  RUN(notification_says_why_a_request_failed), RUN(what_one_side_writes_the_other_reads),
+	  RUN(challenge_is_asked_for_a_profile_a_device_and_a_user),
+	  RUN(requests_with_wrong_members_are_refused_by_name))

@@ -42,7 +42,7 @@ on_identity(void *arg)
 }
 
 static void
-on_tls(struct ssl_ctx_st *context, void *arg)
+on_tls(int use, struct ssl_ctx_st *context, void *arg)
 {
 }
 

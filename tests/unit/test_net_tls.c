@@ -241,7 +241,7 @@ TEST(https_serves_and_closes_who_does_not_finish_the_handshake)
 	CHECK_INT(loop_new(&loop), 0);
 	CHECK_INT(net_limit_new(10, 10, &limit), 0);
 	CHECK_INT(net_http_new(loop, &conf, limit, on_request, NULL, &http), 0);
-	net_http_set_tls(http, made.context);
+	net_http_set_tls(http, TLS_FRONT, made.context);
 	CHECK_INT(net_http_listen(http, listener, NET_HTTP_TLS, NULL), 0);
 	CHECK_INT(connect(silent, (struct sockaddr *)&address, size), 0);
 	CHECK_INT(connect(good, (struct sockaddr *)&address, size), 0);
@@ -316,7 +316,7 @@ on_ask(struct ipc *ipc, struct ipc_message *message, void *arg)
 }
 
 static void
-on_context(SSL_CTX *context, void *arg)
+on_context(int use, SSL_CTX *context, void *arg)
 {
 	CHECK(SSL_CTX_check_private_key(context) == 1);
 	k.contexts++;
@@ -360,7 +360,7 @@ set_up(void **state)
 	config_default(&conf);
 	if (loop_new(&k.loop) != 0 || net_identity_new(&message, &k.identity, NULL) != 0)
 		return -1;
-	return net_tlskeep_new(k.loop, &conf, on_context, NULL, &k.keep);
+	return net_tlskeep_new(k.loop, &conf, TLS_FRONT, on_context, NULL, &k.keep);
 }
 
 static int
