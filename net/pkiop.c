@@ -150,6 +150,7 @@ reply(struct op *op, const struct msg_decision *decision)
 		.ra_sign = is->ra_sign,
 		.extra = is->chain.item,
 		.extra_count = op->profile.certrep_ca ? 1 : 0,
+		.empty_content = op->profile.certrep_empty_content,
 	};
 	struct err e = {0};
 

@@ -141,6 +141,7 @@ struct net_scep_answer {
 	struct bytes ra_sign;      /* certificate of the key that will sign, DER; RSA or EC */
 	const struct bytes *extra; /* CA certificates behind the issued one and behind ra_sign (C28), DER */
 	size_t extra_count;
+	bool empty_content; /* content of no octets with STATUS_REFUSED and STATUS_PENDING, instead of none */
 };
 
 struct net_scep_reply;

@@ -25,6 +25,7 @@ struct net_scep_reply {
 	struct buf signer_id; /* IssuerAndSerialNumber */
 	enum digest digest;
 	bool is_ec;
+	bool empty_content; /* where content is empty, write it nevertheless */
 };
 
 /* Attributes while they are collected: one after the other in bytes, each beginning at its start. */
@@ -317,6 +318,7 @@ net_scep_reply_new(const struct net_scep_request *request, const struct net_scep
 	reply = reply_alloc(request->digest);
 	if (reply == NULL)
 		return err_set(e, ERR_NOMEM, 0, "building a reply");
+	reply->empty_content = answer->empty_content;
 	rc = signer_build(reply, answer, e);
 	if (rc == 0 && answer->status == STATUS_ISSUED)
 		rc = content_build(reply, request, answer, e);
@@ -379,14 +381,14 @@ put_signer_info(struct buf *out, const struct net_scep_reply *reply, struct byte
 	der_close(out, set);
 }
 
-/* FAILURE and PENDING have no content at all (RFC 8894 3.2). */
+/* FAILURE and PENDING have no content at all (RFC 8894 3.2), unless a client cannot read that. */
 static void
 put_content(struct buf *out, const struct net_scep_reply *reply)
 {
 	size_t content = der_open(out, DER_SEQUENCE), mark;
 
 	der_put_oid(out, OID_DATA);
-	if (reply->content.len > 0) {
+	if (reply->content.len > 0 || reply->empty_content) {
 		mark = der_open(out, DER_CONTEXT_CONSTRUCTED(0));
 		der_put(out, DER_OCTET_STRING, buf_bytes(&reply->content));
 		der_close(out, mark);

@@ -743,6 +743,44 @@ TEST(refusal_and_pending_have_no_content)
 	scepmsg_reply_fini(&reply);
 }
 
+/* Whether a client that verifies as certmonger does takes a refusal; decision 021. */
+static bool
+verifies_as_pkcs7(bool empty_content)
+{
+	struct net_scep_answer what = {
+		.status = STATUS_REFUSED, .ra_sign = f.ra_sign_der, .empty_content = empty_content};
+	struct scepmsg_request message = build(&(struct scepmsg_options){0});
+	struct net_scep_request *request = parse(message.der, &lax);
+	const unsigned char *p;
+	PKCS7 *p7;
+	bool good;
+	AUTO_BUF out;
+
+	buf_init(&out, 100000);
+	answer(request, &what, certs_rsa(), &out);
+	check_is_der(buf_bytes(&out));
+	p = out.data;
+	p7 = d2i_PKCS7(NULL, &p, (long)out.len);
+	CHECK(p7 != NULL);
+	good = PKCS7_verify(p7, NULL, NULL, NULL, NULL, PKCS7_NOVERIFY | PKCS7_BINARY) == 1;
+	PKCS7_free(p7);
+	net_scep_request_free(request);
+	scepmsg_request_fini(&message);
+	return good;
+}
+
+TEST(content_of_no_octets_is_for_clients_that_take_none_for_a_detached_signature)
+{
+	struct net_scep_answer what = {.status = STATUS_PENDING, .ra_sign = f.ra_sign_der, .empty_content = true};
+	struct scepmsg_reply reply;
+
+	CHECK(!verifies_as_pkcs7(false));
+	CHECK(verifies_as_pkcs7(true));
+	converse(&(struct scepmsg_options){0}, &what, &reply);
+	CHECK_INT(reply.pki_status, 3);
+	scepmsg_reply_fini(&reply);
+}
+
 /* What cannot be read is refused with what can be: a digest and no envelope. */
 TEST(bad_requests_get_a_signed_refusal)
 {
@@ -869,6 +907,7 @@ main(void)
 		RUN(an_issued_certificate_reaches_the_client),
 		RUN(ca_certificates_go_along_when_asked_for),
 		RUN(refusal_and_pending_have_no_content),
+		RUN(content_of_no_octets_is_for_clients_that_take_none_for_a_detached_signature),
 		RUN(bad_requests_get_a_signed_refusal),
 		RUN(a_reply_that_cannot_be_made_is_an_error),
 		RUN(every_reply_has_a_nonce_and_a_content_key_of_its_own),
