@@ -37,7 +37,7 @@ typedef void (*app_store_done_fn)(struct app_store_request *request, void *arg);
 
 typedef void (*app_store_each_fn)(const struct app_revoked *entry, void *arg);
 
-/* One request.  Zero it, fill what enum app_store_op (store_op.h) names for it; code, e and the answers are set when done runs. */
+/* One request.  Zero it, fill what store_op.h names for it; code, e and the answers are set when done runs. */
 struct app_store_request {
 	enum app_store_op op;
 	app_store_done_fn done;
