@@ -28,7 +28,7 @@ app_account_good_name(const char *name, size_t size)
 {
 	size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
 
-	return name[len] == '\0' && len < size && name[0] >= 'a' && name[0] <= 'z';
+	return len < size && name[len] == '\0' && name[0] >= 'a' && name[0] <= 'z';
 }
 
 bool
@@ -46,10 +46,11 @@ app_account_known_group(const char *group, size_t len)
 static int
 add_group(struct app_account *account, const char *word, size_t len, struct err *e)
 {
-	char *group = account->groups[account->group_count];
+	char *group;
 
 	if (account->group_count == APP_GROUPS_MAX)
 		return err_set(e, ERR_FORMAT, 0, "an account is in at most %d groups", (int)APP_GROUPS_MAX);
+	group = account->groups[account->group_count];
 	if (len < APP_GROUP_SIZE)
 		memcpy(group, word, len);
 	if (len >= APP_GROUP_SIZE || !app_account_good_name(group, APP_GROUP_SIZE))

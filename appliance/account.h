@@ -1,9 +1,9 @@
 /*
  * appliance/account - who an operator is: a name and the groups it is in
  *
- * Root on the control socket, who gave no name, is the account "root" in the group "administrators"; so is the holder of
- * a certificate in admin.certificates ("certificate " and the first 16 digits of its fingerprint).  All others are rows
- * of the store's table account.
+ * Root on the control socket, who gave no name, is the account "root" in the group "administrators"; so is the holder
+ * of a certificate in admin.certificates ("certificate " and the first 16 digits of its fingerprint).  All others are
+ * rows of the store's table account.
  *
  * Threads:  any; plain values.
  */

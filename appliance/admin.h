@@ -2,8 +2,9 @@
  * appliance/admin - who may have a challenge from the administrator's page, and the challenge
  *
  * The front says which name and password came, or which certificate a TLS client proved to have the key of.  Here is
- * decided who that is (an account of the store, or the holder of a certificate in admin.certificates; this CA issued the
- * certificate, and it is in force), and whether that account may have a challenge.  Who is nobody is asked to log in.
+ * decided who that is (an account of the store, or the holder of a certificate in admin.certificates; this CA issued
+ * the certificate, and it is in force), and whether that account may have a challenge.  Who is nobody is asked to log
+ * in.
  * Challenges are bounded by challenge.max_open, and how fast they are made by APP_ADMIN_BURST and APP_ADMIN_REFILL_MS,
  * since each leaves an audit record for ever; log-ins are bounded by appliance/login.h.
  *

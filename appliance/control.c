@@ -156,8 +156,9 @@ on_login(struct app_login *login, enum app_login_verdict verdict, void *arg)
 		return;
 	}
 	if (verdict != APP_LOGIN_ACCEPTED) {
-		app_session_fail(session, APP_EXIT_FAILED,
-				 "The log-in is refused: wrong name or password, or the account is locked or disabled.");
+		app_session_fail(
+			session, APP_EXIT_FAILED,
+			"The log-in is refused: wrong name or password, or the account is locked or disabled.");
 		return;
 	}
 	session->account = login->account;

@@ -1,10 +1,10 @@
 /*
  * appliance/control - the control socket: who may use it, and one session for each caller
  *
- * The parent binds the socket, the kernel says who called (SO_PEERCRED), and only root is served.  The command is root's,
- * unless an operator's name and password came before it (appliance/login.h): then it is his, or is not run.  A session
- * runs one command (appliance/command.h), which may go on in callbacks; when the caller hangs up meanwhile, the command runs to
- * its end without output.
+ * The parent binds the socket, the kernel says who called (SO_PEERCRED), and only root is served.  The command is
+ * root's, unless an operator's name and password came before it (appliance/login.h): then it is his, or is not run.  A
+ * session runs one command (appliance/command.h), which may go on in callbacks; when the caller hangs up meanwhile, the
+ * command runs to its end without output.
  *
  * Threads:  the authority's loop.
  */

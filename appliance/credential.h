@@ -16,7 +16,7 @@
 #include "board/base/buf.h"
 #include "board/base/err.h"
 
-/* N, R, P: scrypt's parameters for new passwords.  MIN and MAX: length of a password in characters; BYTES: in octets. */
+/* N, R, P: scrypt's parameters for new passwords.  MIN, MAX: length of a password in characters; BYTES: in octets. */
 enum {
 	APP_SCRYPT_N = 1 << 14,
 	APP_SCRYPT_R = 8,

@@ -50,7 +50,7 @@ enum app_login_cause {
 
 /*
  * What can be asked of the store about accounts, as part of enum app_store_op.  "in" names the members of struct
- * app_operator_request that are read (of who those in brackets), "→" those that answer; the changes read now and actor.
+ * app_operator_request that are read (of who those in brackets), "→" those that answer.  Changes read now and actor.
  *
  * ADD       in: who (all but changes); ERR_EXISTS: the name, or the certificate (e says which)
  * REMOVE    in: who (name); ERR_UNKNOWN

@@ -140,7 +140,7 @@ log_in(struct app_store_db *db, struct app_store_request *r, struct err *e)
 static int
 owner(struct app_store_db *db, struct app_store_request *r, struct err *e)
 {
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code = find_owner(db, r->operators.who, &found, e);
 
 	if (code < 0)
@@ -204,7 +204,7 @@ audit(struct app_store_writer *w, const struct app_store_request *r, enum app_au
 static int
 check_certificate(struct app_store_writer *w, const struct app_operator *wanted, struct err *e)
 {
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code;
 
 	if (!wanted->has_certificate)
@@ -230,7 +230,7 @@ add(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	const struct app_operator *who = r->operators.who;
 	struct app_store_query q;
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code = find(w->db, who->name, &found, e);
 
 	if (code == 1)
@@ -257,7 +257,7 @@ static int
 remove_one(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	struct app_store_query q;
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code = find_known(w->db, r->operators.who->name, &found, e);
 
 	if (code < 0)
@@ -277,7 +277,7 @@ static int
 set_password(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
 	struct app_store_query q;
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code = find_known(w->db, r->operators.who->name, &found, e);
 
 	if (code < 0)
@@ -332,7 +332,7 @@ apply(struct app_store_writer *w, const struct app_operator *wanted, struct app_
 static int
 change(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int code = find_known(w->db, r->operators.who->name, &found, e);
 
 	if (code < 0)
@@ -349,7 +349,7 @@ change(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 static int
 count_failure(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
-	struct app_operator found;
+	struct app_operator found = {.name = ""};
 	int64_t now = app_store_change_now(r);
 	char number[24];
 	int code = find(w->db, r->operators.who->name, &found, e);

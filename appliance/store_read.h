@@ -1,7 +1,8 @@
 /*
  * appliance/store_read - the look-ups
  *
- * Threads:  the reader's, the scanner's and the log-in thread's, each with its own connection; BY_TRANSACTION also by the writer.
+ * Threads:  the reader's, the scanner's and the log-in thread's, each with its own connection; BY_TRANSACTION also by
+ *           the writer.
  * Owner:    answers belong to the request (app_store_request_fini()).
  */
 #ifndef APPLIANCE_STORE_READ_H

@@ -197,13 +197,14 @@ net_html_admin(const struct net_html_admin *page, struct buf *out)
 			   "<code>challenge.max_open</code> (PasswordMax) and reload the configuration.</p>\n",
 			   page->limit);
 	} else if (page->status == ADMIN_LOGIN) {
-		buf_printf(out, "<h2>Sign in</h2>\n<p>" NET_HTML_DENIED "</p>\n"
-				"<p>Sign in with the name and password of an operator's account "
-				"(<code>chancery operator add</code>), or show a client certificate that this CA issued, "
-				"that is neither revoked nor expired, and whose SHA-256 fingerprint belongs to an account "
-				"or is listed in <code>admin.certificates</code>.</p>\n"
-				"<p>A browser asks once which certificate to show; to be asked again, close it and open "
-				"this page again.</p>\n");
+		buf_printf(out,
+			   "<h2>Sign in</h2>\n<p>" NET_HTML_DENIED "</p>\n"
+			   "<p>Sign in with the name and password of an operator's account "
+			   "(<code>chancery operator add</code>), or show a client certificate that this CA issued, "
+			   "that is neither revoked nor expired, and whose SHA-256 fingerprint belongs to an account "
+			   "or is listed in <code>admin.certificates</code>.</p>\n"
+			   "<p>A browser asks once which certificate to show; to be asked again, close it and open "
+			   "this page again.</p>\n");
 	} else {
 		buf_printf(out, "<h2>No challenge password for you</h2>\n<p>" NET_HTML_DENIED "</p>\n"
 				"<p>Your account is known, but not in the group <code>ra-operators</code> or "
