@@ -52,8 +52,8 @@ enum app_store_op {
 	APP_STORE_HOLD,
 	/*
 	 * in: number actor account now → held[0] as it is then; its state tells whether that was the last approval
-	 * that it needed; ERR_UNKNOWN, ERR_STAGE when it was decided already, ERR_EXISTS when the account approved already,
-	 * ERR_DENIED when it may not
+	 * that it needed; ERR_UNKNOWN, ERR_STAGE when it was decided already, ERR_EXISTS when the account approved
+	 * already, ERR_DENIED when it may not
 	 */
 	APP_STORE_APPROVE,
 	APP_STORE_DENY,            /* in: number actor text now → held[0]; ERR_UNKNOWN, ERR_STAGE when it is denied */
