@@ -5,6 +5,7 @@
 #   check "WHAT MUST HOLD" COMMAND…      passes when the command does
 #   refuse "WHAT MUST NOT" COMMAND…      passes when the command fails
 #   skip "WHAT" "WHY"      counts it as not tested
+#   make_faulty_appliance  like make_appliance; its token fails as faults LINE… says (tests/mock/README.md)
 #   wait_until SECONDS COMMAND…          polls; fails at the deadline, which is $PATIENCE times later in slow builds
 #   finish                 once, last: the closing line
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
@@ -29,6 +30,31 @@ make_appliance()
 	appliance_make "$dir" "$BIN_DIR" "${1:-rsa2048}" && appliance_provision "$dir" "$BIN_DIR" >"$dir/provision.log" 2>&1 && return
 	cat "$dir/provision.log"
 	exit 1
+}
+
+# From now on the token does what these lines say; none: no fault.
+faults()
+{
+	printf '%s\n' "environment SOFTHSM2_CONF=$dir/softhsm2.conf" "$@" >"$dir/faults.new"
+	chmod 644 "$dir/faults.new"
+	mv "$dir/faults.new" "$dir/faults"
+}
+
+# token_calls FUNCTION RESULT: how many such calls the token's trace has
+token_calls()
+{
+	grep -c " $1 [0-9]* $2\$" "$dir/faults.trace"
+}
+
+make_faulty_appliance()
+{
+	make_appliance "${1:-rsa2048}"
+	: >"$dir/faults.trace"
+	: >"$dir/faults.counts"
+	chmod 666 "$dir/faults.trace" "$dir/faults.counts"
+	faults
+	sed -i "s|environment = \"[^\"]*\";|environment = \"TOKEN_FAULTS=$dir/faults\"; module = \"$TESTS_DIR/p11_mock.so\";|" \
+		"$dir/chancery.conf"
 }
 
 run_appliance()

@@ -116,15 +116,27 @@ faulty_unwrap(struct faulty *f, struct signer_rig *rig, bool *ret_ours)
 	return code;
 }
 
+static void
+start_if_ended(struct signer_rig *rig)
+{
+	if (rig->spawn != NULL && spawn_running(rig->spawn))
+		return;
+	(void)signer_rig_stop(rig);
+	if (!signer_rig_start(rig))
+		fail_msg("the signer does not start: %s", rig->trouble_text);
+}
+
 void
 faulty_recovers(struct faulty *f, struct signer_rig *rig)
 {
 	bool ours;
 
-	if (rig->spawn == NULL || !spawn_running(rig->spawn)) {
-		(void)signer_rig_stop(rig);
-		if (!signer_rig_start(rig))
-			fail_msg("the signer does not start: %s", rig->trouble_text);
+	start_if_ended(rig);
+	/* A fault may have left an operation active in a session, which the next one meets; that is its end, too. */
+	if (faulty_sign(f, rig) != 0 || faulty_unwrap(f, rig, &ours) != 0) {
+		signer_rig_wait(rig, &rig->exited, 1);
+		CHECK_INT(rig->trouble, ERR_TOKEN);
+		start_if_ended(rig);
 	}
 	CHECK_INT(faulty_sign(f, rig), 0);
 	CHECK_INT(faulty_unwrap(f, rig, &ours), 0);

@@ -41,7 +41,7 @@ void
 mock_make(struct mock *mock, const struct token *token)
 {
 	snprintf(mock->path, sizeof(mock->path), "%s/faults", token->folder);
-	snprintf(mock->environment, sizeof(mock->environment), "CHANCERY_MOCK=%s", mock->path);
+	snprintf(mock->environment, sizeof(mock->environment), "TOKEN_FAULTS=%s", mock->path);
 	make_file(mock, ".trace");
 	make_file(mock, ".counts");
 	mock_script(mock, "# no fault\n");

@@ -15,7 +15,7 @@
 
 struct mock {
 	char path[150];        /* of the script */
-	char environment[200]; /* CHANCERY_MOCK=…, what the module looks for */
+	char environment[200]; /* TOKEN_FAULTS=…, what the module looks for */
 };
 
 /* Path of p11_mock.so: in $TESTS_DIR, or beside the running test.  Returns out. */

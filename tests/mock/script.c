@@ -276,11 +276,11 @@ open_beside(const char *suffix, int flags)
 void
 mock_script_open(void)
 {
-	const char *path = getenv("CHANCERY_MOCK");
+	const char *path = getenv("TOKEN_FAULTS");
 	int fd;
 
 	if (path == NULL || strlen(path) >= sizeof(mock.path))
-		give_up("CHANCERY_MOCK does not name a fault script");
+		give_up("TOKEN_FAULTS does not name a fault script");
 	pthread_mutex_lock(&mock.lock);
 	if (mock.counts == NULL) {
 		memcpy(mock.path, path, strlen(path) + 1);
