@@ -4,7 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 out=${O:-$PWD/build}
 mkdir -p "$out/lint/cppcheck"
-mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*.c')
+mapfile -t sources < <(git ls-files 'board/*.c' 'hsm/*.c' 'net/*.c' 'appliance/*.c' 'tests/load/*.c' ':!tests/load/test_*')
 if cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr --std=c11 \
 	--suppress=missingIncludeSystem --suppress=ctuuninitvar:board/msg.def --suppress=ctunullpointer:board/msg.def \
 	--cppcheck-build-dir="$out/lint/cppcheck" -j2 \

@@ -89,6 +89,15 @@ number_find(struct bytes body, struct bytes oid)
 	return at[4] - '0';
 }
 
+/* At most RETRY_MAX_S. */
+static int
+seconds_of(const char *text)
+{
+	unsigned long seconds = strtoul(text, NULL, 10);
+
+	return seconds < RETRY_MAX_S ? (int)seconds : RETRY_MAX_S;
+}
+
 static int
 body_read(uint8_t *data, size_t len, const char *head, size_t head_len, bool ended, struct answer *answer)
 {
@@ -124,12 +133,12 @@ answer_read(uint8_t *data, size_t len, bool ended, struct answer *ret_answer)
 	head_len = (size_t)(end - head);
 	if (head_len < STATUS_AT + 3 || strncmp(head, "HTTP/1.", 7) != 0)
 		return ERR_FORMAT;
-	answer.status = atoi(head + STATUS_AT);
+	answer.status = (int)strtol(head + STATUS_AT, NULL, 10);
 	field_get(head, head_len, "Connection", text);
 	answer.closes = strcasecmp(text, "close") == 0;
 	field_get(head, head_len, "Retry-After", text);
 	if (text[0] >= '0' && text[0] <= '9')
-		answer.retry_after_s = atoi(text) < RETRY_MAX_S ? atoi(text) : RETRY_MAX_S;
+		answer.retry_after_s = seconds_of(text);
 	rc = body_read(data + head_len + 4, len - head_len - 4, head, head_len, ended, &answer);
 	if (rc <= 0)
 		return ended && rc == 0 ? ERR_FORMAT : rc;

@@ -75,9 +75,11 @@ keys_get(size_t count, int bits, const char *file, struct scepmsg_client **ret_c
 	struct making all = {calloc(count, sizeof(*all.clients)), bits};
 	struct making rest;
 	size_t have = 0;
-	int status = all.clients != NULL ? 0 : err_set(e, ERR_NOMEM, 0, "keys");
+	int status = 0;
 
-	if (status == 0 && file != NULL)
+	if (all.clients == NULL)
+		return err_set(e, ERR_NOMEM, 0, "keys");
+	if (file != NULL)
 		status = read_file(file, &all, count, &have, e);
 	if (status == 0 && have < count) {
 		rest = (struct making){all.clients + have, bits};
@@ -91,7 +93,7 @@ keys_get(size_t count, int bits, const char *file, struct scepmsg_client **ret_c
 		*ret_clients = all.clients;
 		return 0;
 	}
-	for (size_t i = 0; all.clients != NULL && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		scepmsg_client_fini(&all.clients[i]);
 	free(all.clients);
 	return status;

@@ -26,6 +26,7 @@ struct options {
 	const char *key;
 	const char *mix;
 	const char *sources;
+	struct target target;
 	struct prepare_options prepare;
 	struct wire_plan wire;
 	bool has_count;
@@ -287,18 +288,18 @@ has_kind(const struct mix *mix, enum job_kind kind)
 
 /* What only shows when all options are known. */
 static int
-options_check(struct options *o, struct target *target, struct err *e)
+options_check(struct options *o, struct err *e)
 {
 	bool only_gets;
 	int status = mix_parse(o->mix, &o->prepare.mix, e);
 
 	if (status == 0)
-		status = target_parse(o->url, target, e);
+		status = target_parse(o->url, &o->target, e);
 	if (status == 0 && o->sources != NULL)
-		status = target_sources(target, o->sources, e);
+		status = target_sources(&o->target, o->sources, e);
 	if (status != 0)
 		return status;
-	target_spread(target, o->wire.connections + o->wire.idle);
+	target_spread(&o->target, o->wire.connections + o->wire.idle);
 	only_gets = o->prepare.mix.weight[JOB_GET] == o->prepare.mix.total;
 	if (o->prepare.key == PREPARE_P256 &&
 	    (has_kind(&o->prepare.mix, JOB_ENROLL) || has_kind(&o->prepare.mix, JOB_SLOW)))
@@ -364,16 +365,15 @@ run(struct options *o, const struct prepared *p, double prepare_seconds, bool *r
 static int
 load(struct options *o, bool *ret_good, struct err *e)
 {
-	struct target target;
 	struct prepared p;
 	double begin = clock_now();
-	int status = options_check(o, &target, e);
+	int status = options_check(o, e);
 
 	if (status != 0)
 		return status;
-	o->prepare.target = &target;
+	o->prepare.target = &o->target;
 	o->prepare.connections = o->wire.connections;
-	o->wire.target = &target;
+	o->wire.target = &o->target;
 	if (o->write != NULL) {
 		o->prepare.count = 1;
 		o->prepare.pool = 1;

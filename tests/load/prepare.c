@@ -146,8 +146,10 @@ devices_enroll(const struct prepare_options *options, struct prepared *p, struct
 	struct job *jobs = calloc(p->device_count, sizeof(*jobs));
 	struct tally tally = {.retries = 0};
 	X509 *cert = NULL;
-	int status = jobs != NULL ? 0 : err_set(e, ERR_NOMEM, 0, "devices");
+	int status = 0;
 
+	if (jobs == NULL)
+		return err_set(e, ERR_NOMEM, 0, "devices");
 	for (size_t i = 0; i < p->device_count && status == 0; i++) {
 		p->devices[i].number = options->count + i;
 		status = message_enroll(&p->maker, &p->clients[i % p->client_count], p->devices[i].number,
@@ -162,7 +164,7 @@ devices_enroll(const struct prepare_options *options, struct prepared *p, struct
 		if (status == 0 && EVP_PKEY_up_ref(jobs[i].key) == 1)
 			p->devices[i].client = (struct scepmsg_client){jobs[i].key, cert};
 	}
-	for (size_t i = 0; jobs != NULL && i < p->device_count; i++)
+	for (size_t i = 0; i < p->device_count; i++)
 		job_fini(&jobs[i]);
 	free(jobs);
 	tally_fini(&tally);
@@ -180,8 +182,10 @@ waiting_send(const struct prepare_options *options, struct prepared *p, size_t c
 	struct tally tally = {.retries = 0};
 	int status = 0;
 
+	if (jobs == NULL)
+		return err_set(e, ERR_NOMEM, 0, "requests that wait");
 	p->waiting = calloc(count, sizeof(*p->waiting));
-	if (jobs == NULL || p->waiting == NULL)
+	if (p->waiting == NULL)
 		status = err_set(e, ERR_NOMEM, 0, "requests that wait");
 	for (size_t i = 0; i < count && status == 0; i++) {
 		status = message_enroll(&p->maker, &p->clients[i % p->client_count],
@@ -200,7 +204,7 @@ waiting_send(const struct prepare_options *options, struct prepared *p, size_t c
 		(void)snprintf(d->transaction_id, sizeof(d->transaction_id), "%s", jobs[i].request.transaction_id);
 		p->waiting_count++;
 	}
-	for (size_t i = 0; jobs != NULL && i < count; i++)
+	for (size_t i = 0; i < count; i++)
 		job_fini(&jobs[i]);
 	free(jobs);
 	tally_fini(&tally);

@@ -72,7 +72,9 @@ clock_now(void)
 static struct bytes
 line_message(const struct wire *w, const struct line *line)
 {
-	return line->idle ? w->plan->idle_request : line->job->message;
+	if (line->idle)
+		return w->plan->idle_request;
+	return line->job != NULL ? line->job->message : (struct bytes){NULL, 0};
 }
 
 static void
