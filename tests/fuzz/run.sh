@@ -45,8 +45,9 @@ dict_of()
 # Two workers take the targets in turn.
 export -f fuzz dict_of
 export out seconds
-mapfile -t targets < <(printf '%s\n' ${TARGETS:-$(cd "$out/fuzz" && ls)})
-printf '%s\n' "${targets[@]}" | xargs -P 2 -I{} bash -c 'fuzz {} >"$out/log/{}.result"'
+read -r -a targets <<<"${TARGETS:-$(cd "$out/fuzz" && echo *)}"
+# shellcheck disable=SC2016
+printf '%s\n' "${targets[@]}" | xargs -P 2 -I{} bash -c 'fuzz "$1" >"$out/log/$1.result"' worker {}
 
 passed=0 failed=0
 for name in "${targets[@]}"; do
