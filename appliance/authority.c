@@ -104,7 +104,7 @@ on_ca_chain(const struct msg_ca_chain *chain, void *arg)
 {
 	struct err e = {0};
 
-	if (app_state_chain(&self.state, &chain->certificates, &e) == 0)
+	if (app_generation_take(&self.state, chain, &e) == 0)
 		return;
 	if (self.opened)
 		log_event(CONFIG_REFUSED, log_text(e.text));

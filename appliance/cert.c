@@ -358,8 +358,8 @@ app_cert_build_request(struct bytes name, struct bytes spki, struct buf *out)
 	der_put_oid(out, OID_EXTENSION_REQUEST);
 	values = der_open(out, DER_SET);
 	list = der_open(out, DER_SEQUENCE);
-	/* keyCertSign, cRLSign */
-	ca_extensions_put(out, -1, OID_BYTES("\x03\x02\x01\x06"));
+	/* digitalSignature, keyCertSign, cRLSign: the first for announcing the next CA certificate */
+	ca_extensions_put(out, -1, OID_BYTES("\x03\x02\x01\x86"));
 	der_close(out, list);
 	der_close(out, values);
 	der_close(out, attribute);

@@ -82,7 +82,7 @@ app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[A
 		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
 
 /*
- * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, keyCertSign, cRLSign.  Fails with
+ * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, digitalSignature, keyCertSign, cRLSign.  Fails with
  * ERR_LIMIT or ERR_NOMEM.
  */
 MUST_CHECK int app_cert_build_request(struct bytes name, struct bytes spki, struct buf *out);

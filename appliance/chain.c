@@ -7,9 +7,10 @@
 #include <openssl/x509_vfy.h>
 
 #include "board/base/file.h"
+#include "board/base/log.h"
 #include "board/base/x509.h"
 
-enum { CHAIN_FILE_MAX = 256 * 1024 };
+enum { CHAIN_FILE_MAX = 256 * 1024, ANNOUNCEMENT_MAX = 64 * 1024, PATH_SIZE = 400 };
 
 CLEANUP(X509_STORE, X509_STORE_free)
 CLEANUP(X509_STORE_CTX, X509_STORE_CTX_free)
@@ -64,6 +65,88 @@ app_chain_read(const char *path, struct app_chain *ret_chain, struct err *e)
 	}
 	*ret_chain = chain;
 	return 0;
+}
+
+char *
+app_chain_name(const char *what, unsigned generation, const char *suffix, char *out, size_t size)
+{
+	if (generation == 0)
+		(void)snprintf(out, size, "%s%s", what, suffix);
+	else
+		(void)snprintf(out, size, "%s-%u%s", what, generation + 1, suffix);
+	return out;
+}
+
+/* What a kill in the ceremony left has an announcement but no chain, and is not there. */
+static int
+read_generation(const char *folder, unsigned generation, struct app_chains *chains, struct err *e)
+{
+	char name[40], path[PATH_SIZE];
+	struct err why = {0};
+	AUTO_BUF octets;
+	int code;
+
+	buf_init(&octets, ANNOUNCEMENT_MAX);
+	(void)snprintf(path, sizeof(path), "%s/%s", folder,
+		       app_chain_name("ca", generation, ".pem", name, sizeof(name)));
+	code = app_chain_read(path, &chains->of[generation], &why);
+	if (code == ERR_UNKNOWN && generation > 0)
+		return 0;
+	if (code != 0)
+		return err_set(e, code, why.detail, "%s", why.text);
+	if (generation == 0)
+		return 0;
+	(void)snprintf(path, sizeof(path), "%s/%s", folder,
+		       app_chain_name("announcement", generation, ".der", name, sizeof(name)));
+	code = file_read(path, &octets, e);
+	if (code != 0)
+		return code;
+	chains->announcement[generation] = bytes_dup(buf_bytes(&octets));
+	return chains->announcement[generation].data == NULL ? ERR_NOMEM : 0;
+}
+
+int
+app_chains_read(const char *folder, struct app_chains *ret_chains, struct err *e)
+{
+	struct app_chains chains = {0};
+	int code = 0;
+
+	for (unsigned g = 0; code == 0 && g < CA_GENERATIONS; g++)
+		code = read_generation(folder, g, &chains, e);
+	if (code != 0) {
+		app_chains_fini(&chains);
+		return code;
+	}
+	*ret_chains = chains;
+	return 0;
+}
+
+bool
+app_chains_adopt(struct app_chains *have, struct app_chains *fresh)
+{
+	bool is_new = false;
+
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		if (have->of[g].count > 0 || fresh->of[g].count == 0)
+			continue;
+		have->of[g] = fresh->of[g];
+		have->announcement[g] = fresh->announcement[g];
+		fresh->of[g].count = 0;
+		fresh->announcement[g] = (struct bytes){NULL, 0};
+		is_new = true;
+		log_event(CA_GENERATION_FOUND, g + 1);
+	}
+	return is_new;
+}
+
+void
+app_chains_fini(struct app_chains *chains)
+{
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		app_chain_fini(&chains->of[g]);
+		free((void *)(uintptr_t)chains->announcement[g].data);
+	}
+	memset(chains, 0, sizeof(*chains));
 }
 
 /* The position of the certificate with this subject, from start on; count when there is none. */

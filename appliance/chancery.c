@@ -329,6 +329,16 @@ too_long(char **words, int count)
 	return count > MSG_LIST_MAX;
 }
 
+/* Those commands that use the token without the appliance. */
+static bool
+is_for_provision(char **words, int count)
+{
+	if (strcmp(words[0], "provision") == 0 || strcmp(words[0], "import-chain") == 0)
+		return true;
+	return count > 2 && strcmp(words[0], "ca") == 0 && strcmp(words[1], "rollover") == 0 &&
+	       strcmp(words[2], "prepare") == 0;
+}
+
 /* Takes the options before the command; the number of the first word behind them, or -1 when one has no value. */
 static int
 take_options(int argc, char **argv, struct options *options)
@@ -376,7 +386,7 @@ main(int argc, char **argv)
 		return usage(stdout, 0);
 	if (strcmp(argv[first], "--version") == 0)
 		return puts("chancery " VERSION) < 0;
-	if (strcmp(argv[first], "provision") == 0 || strcmp(argv[first], "import-chain") == 0)
+	if (is_for_provision(argv + first, argc - first))
 		return run_provision(argv + first - 1);
 	if (too_long(argv + first, argc - first) ||
 	    (options.name != NULL && strlen(options.name) >= sizeof(((struct msg_login *)NULL)->operator))) {

@@ -83,15 +83,31 @@ static const struct app_command commands[] = {
 	 app_command_certificate_release},
 	{"crl show",
 	 NULL,
-	 {FLAG("pem"), FLAG("delta")},
-	 "number, dates and size of the current full or delta CRL, or the CRL as PEM",
+	 {FLAG("pem"), FLAG("delta"), NUMBER("generation", "N", 1, CA_GENERATIONS, 1)},
+	 "number, dates and size of the full or delta CRL, or the CRL as PEM; of the current CA, or that number",
 	 app_command_crl_show},
 	{"crl make", NULL, {{0}}, "makes and publishes a CRL now", app_command_crl_make},
 	{"ca show",
 	 NULL,
-	 {FLAG("pem")},
-	 "the CA certificate with its fingerprint, or the chain as PEM",
+	 {FLAG("pem"), NUMBER("generation", "N", 1, CA_GENERATIONS, 1)},
+	 "all CA generations, and the certificate of the current one or that number, or its chain as PEM",
 	 app_command_ca_show},
+	{"ca rollover ready",
+	 NULL,
+	 {{0}},
+	 "may a next CA be prepared, and which number has it",
+	 app_command_ca_rollover_ready},
+	{"ca rollover at",
+	 "DATE",
+	 {{0}},
+	 "the next CA issues from DATE on (2027-01-31T12:00:00Z); \"never\" takes the date away",
+	 app_command_ca_rollover_at},
+	{"ca rollover now",
+	 NULL,
+	 {FLAG("confirm")},
+	 "the next CA issues from now on; there is no way back",
+	 app_command_ca_rollover_now},
+	{"ca rollover cancel", NULL, {{0}}, "gives the next CA up", app_command_ca_rollover_cancel},
 	{"operator add",
 	 "NAME",
 	 {TEXT_OPTION("groups", "\"G …\""), TEXT_OPTION("certificate", "SHA256"), TEXT_OPTION("password-file", "FILE")},
@@ -138,9 +154,11 @@ help(struct app_session *session)
 		put_usage(&session->out, &commands[i]);
 		app_session_print(session, "\n      %s\n", commands[i].help);
 	}
-	app_session_print(session, "  chancery provision --file FILE\n      makes token, keys and CA from a ceremony "
-				   "file; before the first start\n"
-				   "  chancery import-chain FILE\n      continues that for a subordinate CA\n");
+	app_session_print(session,
+			  "  chancery provision --file FILE\n      makes token, keys and CA from a ceremony "
+			  "file; before the first start\n"
+			  "  chancery ca rollover prepare --file FILE\n      makes key and certificate of the next CA\n"
+			  "  chancery import-chain [--next] FILE\n      continues these for a subordinate CA\n");
 	app_session_end(session, APP_EXIT_OK);
 }
 

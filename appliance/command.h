@@ -44,6 +44,18 @@ char *app_command_plain(const char *text, char *out, size_t size);
 /* "3d 4h", "12m" and the like for a number of seconds.  Returns out. */
 char *app_command_span(int64_t seconds, char *out, size_t size);
 
+/* A certificate or CRL as PEM; its SHA-256 in two lines; every field as OpenSSL reads it, printable octets alone. */
+void app_command_print_pem(struct app_session *session, const char *label, struct bytes der);
+void app_command_print_fingerprint(struct app_session *session, struct bytes der); /* see above */
+void app_command_print_fields(struct app_session *session, struct bytes der);      /* see above */
+
+/* The handlers: command_ca.c */
+void app_command_ca_show(struct app_session *session);            /* all generations, and the current chain */
+void app_command_ca_rollover_ready(struct app_session *session);  /* what the ceremony of a next CA asks */
+void app_command_ca_rollover_now(struct app_session *session);    /* the next CA issues from now on */
+void app_command_ca_rollover_at(struct app_session *session);     /* or from a date on */
+void app_command_ca_rollover_cancel(struct app_session *session); /* or never */
+
 /* The handlers: command_cert.c */
 void app_command_certificate_list(struct app_session *session);    /* a page of the inventory, newest first */
 void app_command_certificate_show(struct app_session *session);    /* one certificate, readable or as PEM */
@@ -52,7 +64,6 @@ void app_command_certificate_hold(struct app_session *session);    /* revokes un
 void app_command_certificate_release(struct app_session *session); /* ends a hold, and publishes */
 void app_command_crl_show(struct app_session *session);            /* number, dates, size of the CRL */
 void app_command_crl_make(struct app_session *session);            /* makes and publishes one now */
-void app_command_ca_show(struct app_session *session);             /* the chain and its fingerprint */
 
 /* The handlers: command_request.c */
 void app_command_request_list(struct app_session *session);    /* what waits for an operator, and what was denied */

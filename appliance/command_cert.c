@@ -123,8 +123,8 @@ app_command_certificate_list(struct app_session *session)
 	list_page(session);
 }
 
-static void
-print_pem(struct app_session *session, const char *label, struct bytes der)
+void
+app_command_print_pem(struct app_session *session, const char *label, struct bytes der)
 {
 	AUTO_BUF pem;
 
@@ -133,8 +133,8 @@ print_pem(struct app_session *session, const char *label, struct bytes der)
 	buf_put_raw(&session->out, pem.data, pem.len);
 }
 
-static void
-print_fingerprint(struct app_session *session, struct bytes der)
+void
+app_command_print_fingerprint(struct app_session *session, struct bytes der)
 {
 	uint8_t hash[32];
 
@@ -152,8 +152,8 @@ is_plain(char c)
 }
 
 /* Every field as OpenSSL reads it. */
-static void
-print_fields(struct app_session *session, struct bytes der)
+void
+app_command_print_fields(struct app_session *session, struct bytes der)
 {
 	const uint8_t *p = der.data;
 	X509 *cert = d2i_X509(NULL, &p, (long)der.len);
@@ -198,8 +198,8 @@ print_record(struct app_session *session, const struct app_record *record)
 		return;
 	}
 	app_session_print(session, "SHA-256       ");
-	print_fingerprint(session, record->der);
-	print_fields(session, record->der);
+	app_command_print_fingerprint(session, record->der);
+	app_command_print_fields(session, record->der);
 }
 
 /* Why a look-up or change of one certificate failed. */
@@ -237,7 +237,7 @@ on_show(struct app_store_request *request, void *arg)
 		return;
 	}
 	if (session->given[0])
-		print_pem(session, "CERTIFICATE", request->records[0].der);
+		app_command_print_pem(session, "CERTIFICATE", request->records[0].der);
 	else
 		print_record(session, &request->records[0]);
 	app_store_request_fini(request);
@@ -287,7 +287,7 @@ on_change_published(int code, const struct err *e, void *arg)
 	session->own = NULL;
 	if (code == 0)
 		app_session_print(session, "%s; CRL %lld says so.\n", change->done,
-				  (long long)session->authority->publish.last);
+				  (long long)session->authority->publish[session->request.issuer].last);
 	else
 		app_session_print(session, "%s; no CRL can be made now (%s), it follows by itself.\n", change->done,
 				  err_name(code));
@@ -324,7 +324,7 @@ on_changed(struct app_store_request *request, void *arg)
 	session->wait.arg = session;
 	/* It may have been one of our own. */
 	app_internal_check(a);
-	app_publish_revoked(a, &session->wait);
+	app_publish_revoked(a, request->issuer, &session->wait);
 }
 
 /* What is changed was looked up first: the CA itself cannot be put on its own list. */
@@ -334,6 +334,7 @@ on_change_found(struct app_store_request *request, void *arg)
 	struct app_session *session = arg;
 	const struct change *change = session->own;
 	bool is_ca = request->record_count > 0 && request->records[0].usage == APP_USAGE_CA;
+	unsigned issuer = request->record_count > 0 ? request->records[0].issuer : 0;
 	int reason = session->given[0] ? app_reason_parse(session->text[0]) : APP_REASON_UNSPECIFIED;
 	int code = request->code;
 
@@ -351,6 +352,7 @@ on_change_found(struct app_store_request *request, void *arg)
 	}
 	if (!for_serial(session, change->op))
 		return;
+	session->request.issuer = issuer;
 	session->request.reason = change == &holding ? APP_REASON_HOLD : reason;
 	session->request.invalidity = session->number[1];
 	snprintf(session->request.actor, sizeof(session->request.actor), "%s", session->actor);
@@ -436,7 +438,7 @@ print_crl(struct app_session *session, const struct app_delta *crl, bool pem)
 	char when[24];
 
 	if (pem) {
-		print_pem(session, "X509 CRL", crl->crl);
+		app_command_print_pem(session, "X509 CRL", crl->crl);
 		app_session_end(session, APP_EXIT_OK);
 		return;
 	}
@@ -450,10 +452,17 @@ print_crl(struct app_session *session, const struct app_delta *crl, bool pem)
 	app_session_end(session, APP_EXIT_OK);
 }
 
+/* The one that --generation asks for, from 1 on, else the current one. */
+static unsigned
+crl_generation(const struct app_session *session)
+{
+	return session->given[2] ? (unsigned)session->number[2] - 1 : session->authority->current;
+}
+
 void
 app_command_crl_show(struct app_session *session)
 {
-	const struct app_publish *p = &session->authority->publish;
+	const struct app_publish *p = &session->authority->publish[crl_generation(session)];
 	struct app_delta shown = {p->crl, p->number, 0, p->this_update, p->next_update, p->entries};
 
 	if (session->given[1])
@@ -471,7 +480,7 @@ static void
 on_crl_made(int code, const struct err *e, void *arg)
 {
 	struct app_session *session = arg;
-	const struct app_publish *p = &session->authority->publish;
+	const struct app_publish *p = &session->authority->publish[session->authority->current];
 
 	if (code != 0) {
 		app_session_fail(session, APP_EXIT_FAILED, "No CRL was made: %s (%s). It is tried again by itself.",
@@ -489,24 +498,4 @@ app_command_crl_make(struct app_session *session)
 	session->wait.fn = on_crl_made;
 	session->wait.arg = session;
 	app_publish_make(session->authority, &session->wait);
-}
-
-void
-app_command_ca_show(struct app_session *session)
-{
-	const struct app_authority *a = session->authority;
-	char text[256];
-
-	if (session->given[0]) {
-		for (size_t i = 0; i < a->chain_count; i++)
-			print_pem(session, "CERTIFICATE", a->chain[i]);
-		app_session_end(session, APP_EXIT_OK);
-		return;
-	}
-	app_session_print(session, "Subject       %s\n",
-			  x509_name_text(a->issuer.cert.tbs.subject, text, sizeof(text)));
-	app_session_print(session, "SHA-256       ");
-	print_fingerprint(session, a->chain[0]);
-	print_fields(session, a->chain[0]);
-	app_session_end(session, APP_EXIT_OK);
 }

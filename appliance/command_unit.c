@@ -62,7 +62,7 @@ print_signer(struct app_session *session, const struct status_report *report)
 static void
 print_crl(struct app_session *session, int64_t now)
 {
-	const struct app_publish *p = &session->authority->publish;
+	const struct app_publish *p = &session->authority->publish[session->authority->current];
 	char age[32], left[32];
 
 	if (p->crl.len == 0) {
@@ -78,7 +78,7 @@ print_crl(struct app_session *session, int64_t now)
 static void
 print_delta(struct app_session *session, int64_t now)
 {
-	const struct app_delta *delta = &session->authority->publish.delta;
+	const struct app_delta *delta = &session->authority->publish[session->authority->current].delta;
 	char left[32];
 
 	if (session->authority->conf->ca_delta_hours == 0)
@@ -137,6 +137,8 @@ has_ended(const struct app_ra *ra, int64_t now)
 static const char *
 trouble(const struct app_authority *a, const struct status_report *report, int64_t now)
 {
+	const struct app_publish *publish = &a->publish[a->current];
+
 	if (now < a->issuer.cert.tbs.not_before)
 		return "the clock stands before the CA certificate's beginning";
 	if (a->failing_ms != 0)
@@ -149,11 +151,11 @@ trouble(const struct app_authority *a, const struct status_report *report, int64
 		return "the token's CA key is not that of the CA certificate";
 	if (!a->internal.ready)
 		return "RA certificates are not made yet";
-	if (a->publish.crl.len == 0 || now >= a->publish.next_update)
+	if (publish->crl.len == 0 || now >= publish->next_update)
 		return "there is no current CRL";
 	if (now >= a->issuer.cert.tbs.not_after)
 		return "the CA certificate has ended";
-	if (a->conf->ca_delta_hours > 0 && a->publish.delta.crl.len > 0 && now >= a->publish.delta.next_update)
+	if (a->conf->ca_delta_hours > 0 && publish->delta.crl.len > 0 && now >= publish->delta.next_update)
 		return "the delta CRL has ended";
 	if (has_ended(&a->internal.ra[APP_RA_SIGN], now) || has_ended(&a->internal.ra[APP_RA_DECRYPT], now))
 		return "an RA certificate has ended";
@@ -162,6 +164,26 @@ trouble(const struct app_authority *a, const struct status_report *report, int64
 	if (count_fronts(a) == 0)
 		return "no front is connected, no device is served";
 	return NULL;
+}
+
+/* A roll-over that is to come, and CAs whose certificates have not ended. */
+static void
+print_generations(struct app_session *session)
+{
+	const struct app_authority *a = session->authority;
+	unsigned next = app_generation_next(a);
+	char when[24];
+
+	if (next < CA_GENERATIONS && a->issuers.of[next].rollover_at != 0)
+		app_session_print(session, " %-12s number %u, issues from %s on\n", "Next CA", next + 1,
+				  clock_text(a->issuers.of[next].rollover_at, when, sizeof(when)));
+	else if (next < CA_GENERATIONS)
+		app_session_print(session, " %-12s number %u, announced\n", "Next CA", next + 1);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		if (g != a->current && app_generation_is_live(a, g))
+			app_session_print(session, " %-12s number %u, CRL number %lld\n", "Previous CA", g + 1,
+					  (long long)a->publish[g].number);
+	}
 }
 
 static void
@@ -181,6 +203,7 @@ print_status(struct app_session *session, const struct status_report *report, co
 			  app_command_plain(x509_name_text(ca->subject, name, sizeof(name)), plain, sizeof(plain)));
 	app_session_print(session, " %-12s ends %.10s, in %s\n", "", clock_text(ca->not_after, when, sizeof(when)),
 			  app_command_span(ca->not_after - now, span, sizeof(span)));
+	print_generations(session);
 	print_ra(session, "RA signing", &a->internal.ra[APP_RA_SIGN], now);
 	print_ra(session, "RA decrypt", &a->internal.ra[APP_RA_DECRYPT], now);
 	print_ocsp(session, now);

@@ -567,7 +567,7 @@ begin(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refu
 		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	x509_requester_hash(&signer, a->issuer.cert.tbs.subject, enrollment->issue.key_hash);
+	app_generation_requester_hash(a, &signer, enrollment->issue.key_hash);
 	renews = enrollment->profile.renewal && app_renew_is(a, m, &signer, &enrollment->csr);
 	if (renews && signer.tbs.serial.len == APP_SERIAL_SIZE)
 		return look_up_old(enrollment, m, &signer, e);

@@ -10,7 +10,7 @@
 #include "board/base/log.h"
 
 enum { TICK_MS = 60 * 1000, RETRY_MIN_MS = 5 * 1000, RETRY_MAX_MS = 300 * 1000, JUMP_S = 30, DAY_S = 86400 };
-enum { NAME_LIMIT = 4096, IDENTITY_LIMIT = 262144 };
+enum { NAME_LIMIT = 4096 };
 
 static const struct {
 	enum app_usage usage;
@@ -56,9 +56,8 @@ static void
 ra_clear(struct app_ra *ra)
 {
 	for (size_t i = 0; i < ra->count; i++)
-		bytes_replace(&ra->certificates[i], (struct bytes){NULL, 0});
+		bytes_replace(&ra->certificates[i].der, (struct bytes){NULL, 0});
 	ra->count = 0;
-	ra->not_before = 0;
 	ra->not_after = 0;
 }
 
@@ -100,28 +99,57 @@ on_key(int code, const struct ipc_message *message, void *arg)
 	job_done(a);
 }
 
-/* Takes the certificates whose key the token has, the one that lasts longest first. */
-static void
-take_records(struct app_ra *ra, const struct app_store_request *request)
+const struct app_ra_certificate *
+app_internal_newest(const struct app_ra *ra, unsigned generation)
 {
-	ra_clear(ra);
-	for (size_t i = 0; i < request->record_count && ra->count < APP_RA_DECRYPT_MAX; i++) {
-		const struct app_record *record = &request->records[i];
-		struct x509 cert;
-		struct bytes copy;
+	for (size_t i = 0; i < ra->count; i++) {
+		if (ra->certificates[i].generation == generation)
+			return &ra->certificates[i];
+	}
+	return NULL;
+}
 
-		if (x509_parse(record->der, &cert, NULL) != 0)
-			continue;
-		if (ra->spki.len > 0 && !bytes_equal(cert.tbs.spki, ra->spki))
-			continue;
-		copy = bytes_dup(record->der);
-		if (copy.data == NULL)
-			return;
-		if (ra->count == 0) {
-			ra->not_before = record->not_before;
-			ra->not_after = record->not_after;
+static void
+take_record(struct app_ra *ra, const struct app_record *record)
+{
+	struct app_ra_certificate *place = &ra->certificates[ra->count];
+	struct x509 cert;
+	struct bytes copy;
+
+	if (ra->count == APP_RA_DECRYPT_MAX || x509_parse(record->der, &cert, NULL) != 0)
+		return;
+	if (ra->spki.len > 0 && !bytes_equal(cert.tbs.spki, ra->spki))
+		return;
+	copy = bytes_dup(record->der);
+	if (copy.data == NULL)
+		return;
+	if (ra->count == 0)
+		ra->not_after = record->not_after;
+	*place = (struct app_ra_certificate){copy, record->issuer, record->not_before, record->not_after};
+	ra->count++;
+}
+
+/*
+ * Takes the certificates whose key the token has, as app_ra orders them.  All for decryption, since clients cache them;
+ * else the newest of each generation of the CA.
+ */
+static void
+take_records(struct app_authority *a, int i, const struct app_store_request *request)
+{
+	struct app_ra *ra = &a->internal.ra[i];
+
+	ra_clear(ra);
+	for (unsigned step = 0; step <= CA_GENERATIONS; step++) {
+		unsigned g = step == 0 ? a->current : CA_GENERATIONS - step;
+
+		for (size_t k = 0; k < request->record_count; k++) {
+			const struct app_record *record = &request->records[k];
+
+			if (record->issuer != g || (step > 0 && g == a->current))
+				continue;
+			if (i == APP_RA_DECRYPT || app_internal_newest(ra, g) == NULL)
+				take_record(ra, record);
 		}
-		ra->certificates[ra->count++] = copy;
 	}
 }
 
@@ -137,7 +165,7 @@ on_current(struct app_store_request *request, void *arg)
 static void
 ask_key(struct app_authority *a, struct app_internal_job *job, enum key_class key, int ra)
 {
-	struct msg_public_key m = {.key_class = (uint8_t)key};
+	struct msg_public_key m = {.key_class = (uint8_t)key, .generation = (uint8_t)(key == KEY_CA ? a->current : 0)};
 
 	job->authority = a;
 	job->key = key;
@@ -269,7 +297,7 @@ on_ra_done(struct app_issue *issue, void *arg)
 }
 
 static void
-issue_ra(struct app_authority *a, int ra)
+issue_ra(struct app_authority *a, int ra, unsigned generation)
 {
 	struct own_issue *own = own_new(a, ra, ra_kinds[ra].usage, on_ra_done);
 	struct bytes spki = a->internal.ra[ra].spki;
@@ -278,7 +306,10 @@ issue_ra(struct app_authority *a, int ra)
 
 	if (own == NULL)
 		return;
-	status = app_ownname_like(a->issuer.cert.tbs.subject, ra_kinds[ra].suffix, &own->name, &e);
+	status = app_ownname_like(a->generations[generation].issuer.cert.tbs.subject, ra_kinds[ra].suffix, &own->name,
+				  &e);
+	own->issue.by_generation = true;
+	own->issue.generation = generation;
 	own->issue.subject.name = buf_bytes(&own->name);
 	own->issue.subject.spki = spki;
 	x509_sha256(spki, own->issue.key_hash);
@@ -298,66 +329,47 @@ issue_ra(struct app_authority *a, int ra)
  * last longer: near the CA's own end it would not.
  */
 static bool
-renewal_due(const struct app_authority *a, int i, int64_t now)
+renewal_due(const struct app_authority *a, int i, unsigned g, int64_t now)
 {
-	const struct app_ra *ra = &a->internal.ra[i];
+	const struct app_ra_certificate *own = app_internal_newest(&a->internal.ra[i], g);
+	const struct x509_tbs *ca = &a->generations[g].issuer.cert.tbs;
 	int64_t window = (int64_t)a->conf->ca_ra_renew_days * DAY_S;
-	int64_t third = (ra->not_after - ra->not_before) / 3;
-	int64_t not_before, not_after;
+	int64_t third, not_before, not_after;
 
 	if (i == APP_RA_OCSP && a->internal.ocsp_off)
 		return false;
-	if (ra->count == 0)
-		return true;
+	/* A previous generation signs for OCSP alone. */
+	if (g != a->current && (i != APP_RA_OCSP || !app_generation_is_live(a, g)))
+		return false;
+	if (own == NULL)
+		return g == a->current || now < ca->not_after;
+	third = (own->not_after - own->not_before) / 3;
 	if (third < window)
 		window = third;
-	if (ra->not_after - now > window)
+	if (own->not_after - now > window)
 		return false;
-	if (app_profile_validity(a->profiles[ra_kinds[i].usage], now, a->issuer.cert.tbs.not_before,
-				 a->issuer.cert.tbs.not_after, &not_before, &not_after, NULL) != 0)
+	if (app_profile_validity(a->profiles[ra_kinds[i].usage], now, ca->not_before, ca->not_after, &not_before,
+				 &not_after, NULL) != 0)
 		return false;
-	return not_after - ra->not_after > window / 2;
+	return not_after - own->not_after > window / 2;
 }
 
-bool
-app_internal_identity(const struct app_authority *a, struct msg_identity *m)
+/* Finds the first certificate that is wanted, the current generation's before others; false when there is none. */
+static bool
+find_due(const struct app_authority *a, int64_t now, int *ret_ra, unsigned *ret_g)
 {
-	const struct app_ra *sign = &a->internal.ra[APP_RA_SIGN];
-	const struct app_ra *decrypt = &a->internal.ra[APP_RA_DECRYPT];
+	for (unsigned step = 0; step <= CA_GENERATIONS; step++) {
+		unsigned g = step == 0 ? a->current : step - 1;
 
-	if (sign->count == 0 || decrypt->count == 0)
-		return false;
-	memset(m, 0, sizeof(*m));
-	m->chain.count = a->chain_count;
-	memcpy(m->chain.item, a->chain, a->chain_count * sizeof(a->chain[0]));
-	m->ra_sign = sign->certificates[0];
-	m->ra_decrypt.count = decrypt->count;
-	memcpy(m->ra_decrypt.item, decrypt->certificates, decrypt->count * sizeof(decrypt->certificates[0]));
-	return true;
-}
-
-/* Gives the identity to the fronts when it is another than they have. */
-static void
-announce(struct app_authority *a)
-{
-	struct msg_identity m;
-	uint8_t hash[32];
-	AUTO_BUF encoded;
-
-	buf_init(&encoded, IDENTITY_LIMIT);
-	if (!app_internal_identity(a, &m))
-		return;
-	msg_identity_put(&encoded, &m);
-	x509_sha256(buf_bytes(&encoded), hash);
-	if (a->internal.ready && memcmp(hash, a->internal.sent, sizeof(hash)) == 0)
-		return;
-	memcpy(a->internal.sent, hash, sizeof(hash));
-	app_publish_identity(a);
-	if (a->internal.ready)
-		return;
-	a->internal.ready = true;
-	if (a->on_ready != NULL)
-		a->on_ready();
+		for (int i = 0; i < APP_RA_COUNT; i++) {
+			if (!renewal_due(a, i, g, now))
+				continue;
+			*ret_ra = i;
+			*ret_g = g;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* Takes what the store answered; false when it could not. */
@@ -370,7 +382,7 @@ take_answers(struct app_authority *a, struct app_internal_job *jobs)
 		struct app_store_request *request = &jobs[JOB_STORE + i].request;
 
 		if (request->code == 0) {
-			take_records(&a->internal.ra[i], request);
+			take_records(a, i, request);
 		} else {
 			complete = false;
 			log_event(FAILURE, "reading our own certificates", err_name(request->code), request->e.detail,
@@ -390,27 +402,27 @@ decide(struct app_authority *a)
 	int64_t now = clock_wall();
 	bool complete = take_answers(a, jobs);
 	bool due = false;
+	unsigned g = 0;
+	int i = 0;
 
 	free(jobs);
 	if (a->stopping)
 		return;
-	announce(a);
+	app_internal_announce(a);
 	if (!complete) {
 		back_off(internal);
 		return;
 	}
 	internal->checked = now;
 	loop_timer_set(internal->timer, TICK_MS);
-	for (int i = 0; i < APP_RA_COUNT && internal->issuing == 0; i++) {
-		if (!renewal_due(a, i, now))
-			continue;
-		due = true;
-		if (a->links.signer != NULL && internal->ra[i].spki.len > 0 && !internal->ca_key_wrong)
-			issue_ra(a, i);
-		else if (!app_link_settling(a) && !internal->again)
-			log_event(INTERNAL_WAITS, app_usage_name(ra_kinds[i].usage),
-				  internal->ca_key_wrong ? "the token has another CA key" : "the signer is away");
-	}
+	if (internal->issuing == 0)
+		due = find_due(a, now, &i, &g);
+	if (due && a->links.signer != NULL && internal->ra[i].spki.len > 0 &&
+	    !(g == a->current && internal->ca_key_wrong))
+		issue_ra(a, i, g);
+	else if (due && !app_link_settling(a) && !internal->again)
+		log_event(INTERNAL_WAITS, app_usage_name(ra_kinds[i].usage),
+			  internal->ca_key_wrong ? "the token has another CA key" : "the signer is away");
 	if (!due && internal->issuing == 0)
 		internal->retry_ms = 0;
 	if (internal->again)
@@ -425,13 +437,14 @@ on_tick(void *arg)
 	struct app_internal *internal = &a->internal;
 	int64_t wall = clock_wall();
 	int64_t mono_ms = clock_mono_ms();
+	unsigned g;
+	int i;
 	int64_t jump = (wall - internal->tick_wall) - (mono_ms - internal->tick_mono_ms) / 1000;
 	bool due = internal->retry_ms != 0 || jump > JUMP_S || jump < -JUMP_S || wall - internal->checked >= DAY_S;
 
 	internal->tick_wall = wall;
 	internal->tick_mono_ms = mono_ms;
-	for (int i = 0; i < APP_RA_COUNT; i++)
-		due = due || renewal_due(a, i, wall);
+	due = due || find_due(a, wall, &i, &g);
 	if (jump > JUMP_S || jump < -JUMP_S) {
 		log_event(CLOCK_JUMPED, (long long)jump);
 		app_publish_wake(a);

@@ -3,7 +3,8 @@
  *
  * RA signing and RA decryption: made when they are missing, when the token's key is another one, and ca.ra_renew_days
  * before they end.  Every RA decryption certificate that is still valid stays in the identity, since clients cache it.
- * OCSP responder: the same, short-lived, when the token has a key for it.
+ * OCSP responder: the same, short-lived, when the token has a key for it; one from each live generation of the CA, as
+ * an answer is signed under the CA that issued what is asked about (RFC 6960 4.2.2.2).
  * TLS server: for a key that the front holds in memory.  The front is trusted with nothing but TLS: names come from the
  * configuration, so a front that was broken into gets no certificate for other names.
  *
@@ -24,18 +25,26 @@ enum { APP_RA_DECRYPT_MAX = 8, APP_TLS_BURST = 32, APP_TLS_REFILL_MS = 10000 };
 
 struct app_internal_job;
 
+/* A certificate of our own. */
+struct app_ra_certificate {
+	struct bytes der;    /* owned */
+	unsigned generation; /* of the CA that issued it */
+	int64_t not_before;
+	int64_t not_after;
+};
+
 /* What we know about one RA usage. */
 struct app_ra {
-	struct bytes spki;                             /* the token's key, owned; empty while not known */
-	struct bytes certificates[APP_RA_DECRYPT_MAX]; /* DER, owned, current first */
+	struct bytes spki; /* the token's key, owned; empty while not known */
+	/* The current CA generation's first, of one generation that which lasts longest. */
+	struct app_ra_certificate certificates[APP_RA_DECRYPT_MAX];
 	size_t count;
-	int64_t not_before; /* of the current one */
-	int64_t not_after;
+	int64_t not_after; /* of the first */
 };
 
 struct app_internal {
 	struct app_ra ra[APP_RA_COUNT]; /* by APP_RA_* */
-	bool ca_key_wrong; /* the token's "ca" key is not that of the CA certificate: nothing can be signed */
+	bool ca_key_wrong; /* the token's "ca" key is not that of the current CA certificate: nothing can be signed */
 	bool ocsp_off;     /* the token has no key for OCSP */
 	bool ready;        /* the identity is known */
 	uint8_t sent[32];  /* SHA-256 of the identity that the fronts have */
@@ -64,6 +73,12 @@ void app_internal_check(struct app_authority *a);
 
 /* MSG_TLS_REQUEST: answers with the decision. */
 void app_internal_tls(struct app_front *front, uint64_t id, const struct msg_tls_request *m);
+
+/* Gives the identity to the fronts when it is another than they have. */
+void app_internal_announce(struct app_authority *a);
+
+/* The newest of these that this generation of the CA issued, or NULL. */
+const struct app_ra_certificate *app_internal_newest(const struct app_ra *ra, unsigned generation);
 
 /* Our own identity as MSG_IDENTITY; false while it is not known.  m borrows. */
 bool app_internal_identity(const struct app_authority *a, struct msg_identity *m);

@@ -10,6 +10,13 @@
 
 enum { TBS_LIMIT = 65536, CERTIFICATE_LIMIT = 65536, PARKED_MS = 20, FAILED_MS = 200 };
 
+/* The CA that signs it. */
+static const struct app_issuer *
+issuer_of(const struct app_issue *issue)
+{
+	return &issue->authority->generations[issue->generation].issuer;
+}
+
 enum step { STEP_RESERVE, STEP_SIGN, STEP_STORE, STEP_ABANDON, STEP_DONE };
 
 /* Begins the step; its end calls advance(), unless it fails at once. */
@@ -210,6 +217,7 @@ begin_reserve(struct app_issue *issue)
 		return status;
 	request->claim = &issue->claim;
 	request->usage = (int)issue->usage;
+	request->issuer = issue->generation;
 	request->not_before = issue->subject.not_before;
 	request->not_after = issue->subject.not_after;
 	request->expires = issue->requested_not_after;
@@ -233,7 +241,7 @@ join(struct app_issue *issue, struct bytes signature)
 	int status;
 
 	buf_clear(&issue->cert);
-	status = app_cert_join(buf_bytes(&issue->tbs), issue->authority->issuer.algorithm, signature, &issue->cert);
+	status = app_cert_join(buf_bytes(&issue->tbs), issuer_of(issue)->algorithm, signature, &issue->cert);
 	return status != 0 ? status : buf_status(&issue->cert);
 }
 
@@ -242,7 +250,7 @@ on_signed(int code, const struct ipc_message *message, void *arg)
 {
 	struct app_issue *issue = arg;
 	struct bytes signature;
-	int status = app_link_signature(issue->authority, code, message, &signature, &issue->e);
+	int status = app_link_signature(issuer_of(issue), code, message, &signature, &issue->e);
 
 	if (status == 0)
 		status = join(issue, signature);
@@ -253,9 +261,14 @@ static int
 begin_sign(struct app_issue *issue)
 {
 	struct app_authority *a = issue->authority;
-	struct msg_sign m = {.key_class = KEY_CA, .digest = (uint8_t)a->issuer.digest, .data = buf_bytes(&issue->tbs)};
+	struct msg_sign m = {
+		.key_class = KEY_CA,
+		.generation = (uint8_t)issue->generation,
+		.digest = (uint8_t)issuer_of(issue)->digest,
+		.data = buf_bytes(&issue->tbs),
+	};
 
-	if (a->internal.ca_key_wrong)
+	if (issue->generation == a->current && a->internal.ca_key_wrong)
 		return err_set(&issue->e, ERR_STAGE, 0, "the token's CA key is not that of the CA certificate");
 	if (a->links.signer == NULL)
 		return err_set(&issue->e, ERR_CLOSED, 0, "there is no signer");
@@ -338,24 +351,24 @@ shorten(struct app_issue *issue)
 
 /* Fills what varies and builds the TBSCertificate; nothing is queued yet. */
 static int
-prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
+build(struct app_issue *issue, const struct app_profile *profile, struct err *e)
 {
-	const struct app_profile *profile = issue->profile;
+	const struct app_issuer *issuer = issuer_of(issue);
 	struct app_subject *subject = &issue->subject;
 	int status;
 
-	status = app_profile_validity(profile, clock_wall(), a->issuer.cert.tbs.not_before,
-				      a->issuer.cert.tbs.not_after, &subject->not_before, &subject->not_after, e);
+	status = app_profile_validity(profile, clock_wall(), issuer->cert.tbs.not_before, issuer->cert.tbs.not_after,
+				      &subject->not_before, &subject->not_after, e);
 	if (status == 0 && issue->requested_not_after != 0)
 		shorten(issue);
 	if (status == 0)
 		status = app_serial_new(subject->serial);
 	if (status == 0)
-		status = app_cert_build(&a->issuer, profile, subject, &issue->tbs);
+		status = app_cert_build(issuer, profile, subject, &issue->tbs);
 	if (status == 0)
 		status = buf_status(&issue->tbs);
 	if (status == 0)
-		status = app_cert_lint(&a->issuer, buf_bytes(&issue->tbs), e);
+		status = app_cert_lint(issuer, buf_bytes(&issue->tbs), e);
 	if (status != 0)
 		return err_set(e, status, 0, "building the certificate");
 	x509_name_text(subject->name, issue->subject_text, sizeof(issue->subject_text));
@@ -364,12 +377,30 @@ prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
 	return 0;
 }
 
+/* What another generation than the current one issues has that one's URLs; it is rare, so its profile is made for it. */
+static int
+prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
+{
+	AUTO_STRUCT(app_profile) profile = NULL;
+	struct config conf;
+	int status;
+
+	if (issue->generation == a->current)
+		return build(issue, issue->profile, e);
+	status = app_generation_config(a->conf, issue->generation, &conf, e);
+	if (status == 0)
+		status = app_profile_new(&conf, issue->usage, &profile, e);
+	return status != 0 ? status : build(issue, profile, e);
+}
+
 int
 app_issue_start(struct app_authority *a, struct app_issue *issue, struct err *e)
 {
 	int status;
 
 	issue->authority = a;
+	if (!issue->by_generation)
+		issue->generation = a->current;
 	if (issue->profile == NULL)
 		issue->profile = a->profiles[issue->usage];
 	if (issue->profile == NULL)

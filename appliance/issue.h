@@ -34,7 +34,9 @@ struct app_issue {
 	enum app_usage usage;
 	const struct app_profile *profile; /* borrowed until app_issue_start() returns; NULL: the one of usage */
 	struct app_subject
-		subject; /* name, spki, san: borrowed until app_issue_start() returns; the rest is filled here */
+		subject;     /* name, spki, san: borrowed until app_issue_start() returns; the rest is filled here */
+	bool by_generation;  /* by this generation of the CA, else by the current one */
+	unsigned generation; /* filled in unless it is chosen */
 	int64_t requested_not_after;              /* only ever shortens; 0: none was asked for */
 	char transaction_id[APP_TRANSACTION_MAX]; /* printable form; "" for none */
 	uint8_t key_hash[APP_HASH_SIZE];

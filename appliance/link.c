@@ -234,7 +234,7 @@ app_reply_retry(struct app_reply *reply, int code)
 }
 
 int
-app_link_signature(const struct app_authority *a, int code, const struct ipc_message *message,
+app_link_signature(const struct app_issuer *issuer, int code, const struct ipc_message *message,
 		   struct bytes *ret_signature, struct err *e)
 {
 	struct msg_signature m;
@@ -247,7 +247,7 @@ app_link_signature(const struct app_authority *a, int code, const struct ipc_mes
 		return err_set(e, (int)m.code, m.detail, "signer: %s", m.text);
 	if (m.signature.len == 0)
 		return err_set(e, ERR_FORMAT, 0, "the signer's answer has no signature");
-	if (!bytes_equal(m.algorithm, a->issuer.algorithm))
+	if (!bytes_equal(m.algorithm, issuer->algorithm))
 		return err_set(e, ERR_ALG, 0, "the signer used another algorithm than the CA's");
 	*ret_signature = m.signature;
 	return 0;

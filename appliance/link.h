@@ -13,6 +13,7 @@
 #include "board/msg.h"
 
 struct app_authority;
+struct app_issuer;
 
 /* One loop of the front. */
 struct app_front {
@@ -62,10 +63,10 @@ void app_reply_status(struct app_reply *reply, int status, int fail_info, const 
 void app_reply_retry(struct app_reply *reply, int code);
 
 /*
- * Reads the signer's answer to MSG_SIGN: the signature, borrowed from message, made by the CA's algorithm.  Fails with
+ * Reads the signer's answer to MSG_SIGN: the signature, borrowed from message, made by issuer's algorithm.  Fails with
  * the code given, with the signer's own, or with ERR_FORMAT or ERR_ALG; e has the signer's text.
  */
-MUST_CHECK int app_link_signature(const struct app_authority *a, int code, const struct ipc_message *message,
+MUST_CHECK int app_link_signature(const struct app_issuer *issuer, int code, const struct ipc_message *message,
 				  struct bytes *ret_signature, struct err *e);
 
 /* True while no signer has come yet but none can be missed: the roles start side by side. */

@@ -126,10 +126,12 @@ read_secrets(struct app_parent_setup *setup, struct err *e)
 static int
 read_chain(struct app_parent_setup *setup, struct err *e)
 {
+	char folder[sizeof(setup->config.paths_state) + 8];
 	char path[sizeof(setup->config.paths_state) + 16];
 	char request[sizeof(setup->config.paths_state) + 20];
 	int rc;
 
+	snprintf(folder, sizeof(folder), "%s/ca", setup->config.paths_state);
 	snprintf(path, sizeof(path), "%s/ca/ca.pem", setup->config.paths_state);
 	snprintf(request, sizeof(request), "%s/ca/request.pem", setup->config.paths_state);
 	if (access(path, F_OK) != 0 && access(request, F_OK) == 0)
@@ -139,8 +141,8 @@ read_chain(struct app_parent_setup *setup, struct err *e)
 	if (access(path, F_OK) != 0)
 		return err_set(e, ERR_STAGE, 0, "not provisioned: run chancery provision --config %s --file CEREMONY",
 			       setup->config_path);
-	rc = app_chain_read(path, &setup->chain, e);
-	return rc == 0 ? 0 : err_set(e, rc, 0, "%s: %s", path, err_name(rc));
+	rc = app_chains_read(folder, &setup->chains, e);
+	return rc == 0 ? 0 : err_set(e, rc, 0, "%s: %s", folder, err_name(rc));
 }
 
 static int
@@ -183,7 +185,7 @@ run(const char *config_path)
 	if (e.code != 0)
 		status = fail(&e);
 	app_listen_close(&setup.listeners);
-	app_chain_fini(&setup.chain);
+	app_chains_fini(&setup.chains);
 	secret_free(setup.pin);
 	secret_free(setup.challenge);
 	return status;

@@ -31,6 +31,7 @@ struct part {
 	int missed;  /* so many looks ago */
 	bool held;
 	bool pin_refused; /* the signer is held because of setup->pin */
+	bool renewed;     /* it is stopped to be started again at once */
 };
 
 struct parent {
@@ -109,13 +110,30 @@ send_config(struct part *part)
 }
 
 static int
-send_chain(struct part *part)
+send_chain(struct part *part, unsigned generation)
 {
-	const struct app_chain *chain = &part->parent->setup->chain;
-	struct msg_ca_chain m = {.certificates = {.count = chain->count}};
+	const struct app_chains *chains = &part->parent->setup->chains;
+	const struct app_chain *chain = &chains->of[generation];
+	struct msg_ca_chain m = {
+		.generation = (uint8_t)generation,
+		.certificates = {.count = chain->count},
+		.announcement = chains->announcement[generation],
+	};
 
 	memcpy(m.certificates.item, chain->certificate, chain->count * sizeof(chain->certificate[0]));
 	return msg_ca_chain_send(spawn_ipc(part->spawn), 0, &m);
+}
+
+static int
+send_chains(struct part *part)
+{
+	int rc = 0;
+
+	for (unsigned g = 0; rc == 0 && g < CA_GENERATIONS; g++) {
+		if (part->parent->setup->chains.of[g].count > 0)
+			rc = send_chain(part, g);
+	}
+	return rc;
 }
 
 static int
@@ -207,7 +225,7 @@ send_what_it_needs(struct part *part)
 	int rc = send_config(part);
 
 	if (rc == 0 && (part == &p->part[PART_AUTHORITY] || part == &p->part[PART_SIGNER]))
-		rc = send_chain(part);
+		rc = send_chains(part);
 	if (rc == 0 && (part == &p->part[PART_FRONT] || part == &p->part[PART_AUTHORITY]))
 		rc = send_listeners(part);
 	if (rc == 0 && part == &p->part[PART_SIGNER])
@@ -306,9 +324,17 @@ on_exited(struct spawn *spawn, int wait_status, int64_t restart_ms, void *arg)
 	struct part *part = arg;
 	char cause[64];
 
+	struct err e = {0};
+
 	part->ready = false;
 	if (part->parent->stopping) {
 		stop_next(part->parent);
+		return;
+	}
+	if (part->renewed) {
+		part->renewed = false;
+		if (spawn_start(spawn, &e) != 0)
+			hold(part, e.text);
 		return;
 	}
 	log_event(ROLE_EXITED, ipc_role_name(spawn_role(spawn)), (int)part->pid,
@@ -377,6 +403,37 @@ reload_config(struct parent *p)
 	log_event(CONFIG_RELOADED, path);
 }
 
+/*
+ * A next generation of the CA may have been prepared.  Its key is loaded by another signer, as this one is confined and
+ * opens no key any more; that takes as long as its start, and who asks meanwhile is told to try again.
+ */
+static void
+reload_chains(struct parent *p)
+{
+	struct part *authority = &p->part[PART_AUTHORITY];
+	struct part *signer = &p->part[PART_SIGNER];
+	char folder[sizeof(p->setup->config.paths_state) + 8];
+	struct app_chains fresh = {0};
+	struct err e = {0};
+	bool is_new;
+
+	snprintf(folder, sizeof(folder), "%s/ca", p->setup->config.paths_state);
+	if (app_chains_read(folder, &fresh, &e) != 0) {
+		log_event(CONFIG_REFUSED, log_text(e.text));
+		return;
+	}
+	is_new = app_chains_adopt(&p->setup->chains, &fresh);
+	app_chains_fini(&fresh);
+	if (!is_new)
+		return;
+	if (spawn_ipc(authority->spawn) != NULL)
+		report(authority, "sending a role the CA certificates", send_chains(authority));
+	if (signer->held || !spawn_running(signer->spawn))
+		return;
+	signer->renewed = true;
+	spawn_stop(signer->spawn);
+}
+
 /* An operator says that the PIN is right now.  Asking on the terminal would make the loop wait for a person. */
 static void
 release_signer(struct parent *p)
@@ -422,6 +479,7 @@ on_hangup(void *arg)
 	if (p->announced)
 		notify_reloading();
 	reload_config(p);
+	reload_chains(p);
 	release_signer(p);
 	if (p->announced)
 		notify_send("READY=1");

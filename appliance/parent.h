@@ -23,7 +23,7 @@
 struct app_parent_setup {
 	const char *config_path;
 	struct config config;
-	struct app_chain chain;
+	struct app_chains chains;
 	struct app_listeners listeners;
 	struct secret *pin;
 	struct secret *challenge; /* NULL: none for all devices */

@@ -1,7 +1,7 @@
 /*
- * chancery-provision - makes the token, the keys and the CA certificate, once
+ * chancery-provision - makes the token, the keys and the CA certificate, and later the next CA's key and certificate
  *
- * "chancery provision" and "chancery import-chain" end here.  Every step looks first whether it was done before, so
+ * "chancery provision", "chancery ca rollover prepare" and "chancery import-chain" end here.  Every step looks first whether it was done before, so
  * that a second run after a failure goes on where the first stopped, and a third run changes nothing.
  */
 #include <errno.h>
@@ -15,10 +15,8 @@
 
 #include <openssl/evp.h>
 
-#include "appliance/ceremony.h"
 #include "appliance/cert.h"
-#include "appliance/chain.h"
-#include "appliance/tokensession.h"
+#include "appliance/provision.h"
 #include "board/base/clock.h"
 #include "board/base/file.h"
 #include "board/base/log.h"
@@ -27,18 +25,8 @@
 
 enum { PIN_MAX = 64, BACKDATE_S = 3600, DAY_S = 86400, FINGERPRINT_LINE = 16 * 3 };
 
-struct provision {
-	struct config conf;
-	struct app_ceremony ceremony;
-	struct app_token *token;
-	struct buf spki[KEY_CLASS_COUNT];
-	char ca_dir[256];
-	char ca_file[300];
-	char request_file[300];
-};
-
-static void
-say(const char *step, const char *what)
+void
+app_provision_say(const char *step, const char *what)
 {
 	printf("  %-28s %s\n", step, what);
 	(void)fflush(stdout);
@@ -53,17 +41,15 @@ get_pin(const char *file, const char *question, struct secret **ret_pin, struct 
 
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
+/* Opens the token in a signer of its own; so_pin NULL: it must be there. */
 static int
-step_token(struct provision *p, struct err *e)
+open_token(struct app_provision *p, const struct secret *so_pin, struct err *e)
 {
 	AUTO_STRUCT(secret) pin = NULL;
-	AUTO_STRUCT(secret) so_pin = NULL;
 	struct err first = {0};
 	char path[512];
 	int code = get_pin(p->conf.signer_pin_file, "PIN of the token", &pin, e);
 
-	if (code == 0)
-		code = get_pin(p->ceremony.so_pin_file, "PIN of the security officer", &so_pin, e);
 	if (code != 0)
 		return code;
 	code = spawn_find("chancery-signer", path, sizeof(path), e);
@@ -77,16 +63,28 @@ step_token(struct provision *p, struct err *e)
 			e, code, first.detail,
 			"the token refused the PIN of %s (%s); look at it before the next attempt, or the token locks",
 			p->conf.signer_pin_file[0] != '\0' ? p->conf.signer_pin_file : "the prompt", first.text);
+	return code != 0 ? err_set(e, code, first.detail, "%s", first.text) : 0;
+}
+
+static int
+step_token(struct app_provision *p, struct err *e)
+{
+	AUTO_STRUCT(secret) so_pin = NULL;
+	struct err first = {0};
+	int code = get_pin(p->ceremony.so_pin_file, "PIN of the security officer", &so_pin, e);
+
+	if (code == 0)
+		code = open_token(p, so_pin, e);
 	if (code != 0)
-		return err_set(e, code, first.detail, "%s", first.text);
+		return code;
 	code = app_token_init(p->token, p->ceremony.token_label, &first);
 	if (code == ERR_EXISTS) {
-		say("token", "is there already");
+		app_provision_say("token", "is there already");
 		return 0;
 	}
 	if (code != 0)
 		return err_set(e, code, first.detail, "token \"%s\": %s", p->ceremony.token_label, first.text);
-	say("token", "initialised");
+	app_provision_say("token", "initialised");
 	return 0;
 }
 
@@ -111,7 +109,7 @@ check_algorithm(struct bytes spki, enum key_alg wanted, const char *step, struct
 }
 
 static int
-step_key(struct provision *p, enum key_class class_, struct err *e)
+step_key(struct app_provision *p, enum key_class class_, struct err *e)
 {
 	enum key_alg algorithm = p->ceremony.key[class_];
 	struct err first = {0};
@@ -119,21 +117,22 @@ step_key(struct provision *p, enum key_class class_, struct err *e)
 	int code;
 
 	(void)snprintf(step, sizeof(step), "key %s (%s)", msg_key_name(class_), msg_key_alg_name(algorithm));
-	code = app_token_generate(p->token, class_, algorithm, &p->spki[class_], &first);
+	code = app_token_generate(p->token, class_, class_ == KEY_CA ? p->generation : 0, algorithm, &p->spki[class_],
+				  &first);
 	if (code == ERR_EXISTS) {
 		code = check_algorithm(buf_bytes(&p->spki[class_]), algorithm, step, e);
 		if (code == 0)
-			say(step, "is there already");
+			app_provision_say(step, "is there already");
 		return code;
 	}
 	if (code != 0)
 		return err_set(e, code, first.detail, "key %s: %s", msg_key_name(class_), first.text);
-	say(step, "generated in the token");
+	app_provision_say(step, "generated in the token");
 	return 0;
 }
 
 static int
-step_keys(struct provision *p, struct err *e)
+step_keys(struct app_provision *p, struct err *e)
 {
 	int code = 0;
 
@@ -145,7 +144,7 @@ step_keys(struct provision *p, struct err *e)
 
 /* Signs tbs with the CA key, joins both, and checks the signature with the public key that the token gave. */
 static int
-sign_and_join(struct provision *p, struct bytes tbs, struct buf *out, struct err *e)
+sign_and_join(struct app_provision *p, struct bytes tbs, struct buf *out, struct err *e)
 {
 	AUTO_BUF algorithm;
 	AUTO_BUF signature;
@@ -157,7 +156,7 @@ sign_and_join(struct provision *p, struct bytes tbs, struct buf *out, struct err
 		return err_set(e, code, 0, "the CA key's algorithm");
 	buf_init(&algorithm, 256);
 	buf_init(&signature, 2048);
-	code = app_token_sign_ca(p->token, digest, tbs, &algorithm, &signature, e);
+	code = app_token_sign_ca(p->token, p->generation, digest, tbs, &algorithm, &signature, e);
 	if (code != 0)
 		return code;
 	if (!bytes_equal(buf_bytes(&algorithm), expected))
@@ -166,8 +165,17 @@ sign_and_join(struct provision *p, struct bytes tbs, struct buf *out, struct err
 	return code != 0 ? err_set(e, code, 0, "joining certificate and signature") : 0;
 }
 
+/* The chain's file comes last: until then there is no such generation. */
 static int
-make_root(struct provision *p, struct bytes name, struct err *e)
+keep_chain(struct app_provision *p, const struct app_chain *chain, struct err *e)
+{
+	int code = p->generation > 0 ? app_provision_announce(p, chain, e) : 0;
+
+	return code != 0 ? code : app_chain_write(p->ca_file, chain, e);
+}
+
+static int
+make_root(struct app_provision *p, struct bytes name, struct err *e)
 {
 	uint8_t serial[APP_SERIAL_SIZE];
 	struct app_chain chain = {.count = 1};
@@ -194,15 +202,15 @@ make_root(struct provision *p, struct bytes name, struct err *e)
 	chain.certificate[0] = bytes_dup(buf_bytes(&cert));
 	code = app_chain_order(&chain, buf_bytes(&p->spki[KEY_CA]), now, e);
 	if (code == 0)
-		code = app_chain_write(p->ca_file, &chain, e);
+		code = keep_chain(p, &chain, e);
 	app_chain_fini(&chain);
 	if (code == 0)
-		say("CA certificate", "self-signed");
+		app_provision_say("CA certificate", "self-signed");
 	return code;
 }
 
 static int
-make_request(struct provision *p, struct bytes name, struct err *e)
+make_request(struct app_provision *p, struct bytes name, struct err *e)
 {
 	AUTO_BUF info;
 	AUTO_BUF request;
@@ -221,13 +229,13 @@ make_request(struct provision *p, struct bytes name, struct err *e)
 	x509_pem_put(&pem, "CERTIFICATE REQUEST", buf_bytes(&request));
 	code = file_replace(p->request_file, 0644, buf_bytes(&pem), e);
 	if (code == 0)
-		say("request for the CA above", p->request_file);
+		app_provision_say("request for the CA above", p->request_file);
 	return code;
 }
 
 /* A chain that is there must be for the key in the token: else files and token do not belong together. */
 static int
-check_present(const struct provision *p, struct app_chain *chain, struct err *e)
+check_present(const struct app_provision *p, struct app_chain *chain, struct err *e)
 {
 	struct x509 cert;
 	int code = x509_parse(chain->certificate[0], &cert, e);
@@ -240,12 +248,12 @@ check_present(const struct provision *p, struct app_chain *chain, struct err *e)
 			"%s is for another key than the one in the token; move the file away if it is from an old "
 			"token",
 			p->ca_file);
-	say("CA certificate", "is there already");
+	app_provision_say("CA certificate", "is there already");
 	return 0;
 }
 
 static int
-step_certificate(struct provision *p, struct err *e)
+step_certificate(struct app_provision *p, struct err *e)
 {
 	struct app_chain chain = {.count = 0};
 	AUTO_BUF name;
@@ -269,7 +277,7 @@ step_certificate(struct provision *p, struct err *e)
 
 /* Two at a time would generate every key twice.  The lock goes with the process. */
 static int
-take_lock(const struct provision *p, struct err *e)
+take_lock(const struct app_provision *p, struct err *e)
 {
 	int fd = open(p->ca_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -305,7 +313,7 @@ configured_label(const char *token, char *out, size_t size)
 
 /* Else the ceremony makes a token that chanceryd does not find, or adds keys to one that is not meant. */
 static int
-check_label(const struct provision *p, const char *config, const char *ceremony, struct err *e)
+check_label(const struct app_provision *p, const char *config, const char *ceremony, struct err *e)
 {
 	char label[sizeof(p->conf.signer_token)];
 
@@ -317,16 +325,27 @@ check_label(const struct provision *p, const char *config, const char *ceremony,
 		       p->ceremony.token_label, config, label);
 }
 
+/* The files of p->generation. */
+static void
+set_files(struct app_provision *p)
+{
+	char name[40];
+
+	(void)snprintf(p->ca_file, sizeof(p->ca_file), "%s/%s", p->ca_dir,
+		       app_chain_name("ca", p->generation, ".pem", name, sizeof(name)));
+	(void)snprintf(p->request_file, sizeof(p->request_file), "%s/%s", p->ca_dir,
+		       app_chain_name("request", p->generation, ".pem", name, sizeof(name)));
+}
+
 static int
-set_paths(struct provision *p, const char *config, struct err *e)
+set_paths(struct app_provision *p, const char *config, struct err *e)
 {
 	int code = config_load(config, &p->conf, e);
 
 	if (code != 0)
 		return code;
 	(void)snprintf(p->ca_dir, sizeof(p->ca_dir), "%s/ca", p->conf.paths_state);
-	(void)snprintf(p->ca_file, sizeof(p->ca_file), "%s/ca.pem", p->ca_dir);
-	(void)snprintf(p->request_file, sizeof(p->request_file), "%s/request.pem", p->ca_dir);
+	set_files(p);
 	code = file_mkdir(p->conf.paths_state, 0755, 0, e);
 	if (code == 0)
 		code = file_mkdir(p->ca_dir, 0755, 0, e);
@@ -334,28 +353,33 @@ set_paths(struct provision *p, const char *config, struct err *e)
 }
 
 static void
-print_end(const struct provision *p)
+print_end(const struct app_provision *p)
 {
 	struct app_chain chain = {.count = 0};
 	char text[100];
 
 	if (app_chain_read(p->ca_file, &chain, NULL) != 0) {
 		printf("\nNext: let the CA above sign %s, then run\n"
-		       "  chancery import-chain FILE\n"
+		       "  chancery import-chain %sFILE\n"
 		       "with a file that holds the new certificate and those above it (PEM).\n",
-		       p->request_file);
+		       p->request_file, p->generation > 0 ? "--next " : "");
 		return;
 	}
 	/* Two lines, for terminals of 80 columns. */
 	(void)app_chain_fingerprint(chain.certificate[0], text, sizeof(text));
 	printf("\nSHA-256 of the CA certificate, to be compared on another channel:\n  %.*s\n  %s\n", FINGERPRINT_LINE,
 	       text, text + FINGERPRINT_LINE);
-	printf("\nNext: start chanceryd. It issues the RA certificates by itself.\n");
+	if (p->generation == 0)
+		printf("\nNext: start chanceryd. It issues the RA certificates by itself.\n");
+	else
+		printf("\nNext: \"systemctl reload chancery\", which announces the new CA. It issues nothing before\n"
+		       "  chancery ca rollover now --confirm, or\n"
+		       "  chancery ca rollover at DATE\n");
 	app_chain_fini(&chain);
 }
 
 static int
-provision(struct provision *p, const char *config, const char *ceremony, struct err *e)
+provision(struct app_provision *p, const char *config, const char *ceremony, struct err *e)
 {
 	int code = app_ceremony_read(ceremony, &p->ceremony, e);
 
@@ -375,9 +399,35 @@ provision(struct provision *p, const char *config, const char *ceremony, struct 
 	return code;
 }
 
+/* The next CA: its key in the same token, its certificate or request, and its announcement by the current one. */
+static int
+prepare(struct app_provision *p, const char *config, const char *ceremony, struct err *e)
+{
+	int code = app_ceremony_read(ceremony, &p->ceremony, e);
+
+	if (code == 0)
+		code = set_paths(p, config, e);
+	if (code == 0)
+		code = check_label(p, config, ceremony, e);
+	if (code == 0)
+		code = app_provision_ask(p, e);
+	if (code != 0)
+		return code;
+	set_files(p);
+	code = open_token(p, NULL, e);
+	if (code == 0)
+		code = step_key(p, KEY_CA, e);
+	if (code == 0)
+		code = step_certificate(p, e);
+	app_token_close(p->token);
+	if (code == 0)
+		print_end(p);
+	return code;
+}
+
 /* The key that the request was made for. */
 static int
-read_request(const struct provision *p, struct buf *spki, struct err *e)
+read_request(const struct app_provision *p, struct buf *spki, struct err *e)
 {
 	AUTO_BUF pem;
 	struct app_csr csr;
@@ -388,9 +438,8 @@ read_request(const struct provision *p, struct buf *spki, struct err *e)
 	buf_init(&pem, 65536);
 	code = file_read(p->request_file, &pem, NULL);
 	if (code != 0)
-		return err_set(e, ERR_STAGE, 0,
-			       "%s is not there: run \"chancery provision\" for a subordinate CA first",
-			       p->request_file);
+		return err_set(e, ERR_STAGE, 0, "%s is not there: run \"chancery %s\" for a subordinate CA first",
+			       p->request_file, p->generation > 0 ? "ca rollover prepare" : "provision");
 	text = view_of(buf_bytes(&pem));
 	code = x509_pem_next(&text, "CERTIFICATE REQUEST", &der, e);
 	if (code != 0)
@@ -405,7 +454,7 @@ read_request(const struct provision *p, struct buf *spki, struct err *e)
 }
 
 static int
-import_chain(struct provision *p, const char *config, const char *file, struct err *e)
+import_chain(struct app_provision *p, const char *config, const char *file, bool next, struct err *e)
 {
 	struct app_chain chain = {.count = 0};
 	struct app_issuer issuer;
@@ -413,6 +462,9 @@ import_chain(struct provision *p, const char *config, const char *file, struct e
 	int code = set_paths(p, config, e);
 
 	buf_init(&spki, 4096);
+	if (code == 0 && next)
+		code = app_provision_ask(p, e);
+	set_files(p);
 	if (code == 0)
 		code = read_request(p, &spki, e);
 	if (code == 0)
@@ -421,11 +473,14 @@ import_chain(struct provision *p, const char *config, const char *file, struct e
 		code = app_chain_order(&chain, buf_bytes(&spki), clock_wall(), e);
 	if (code == 0)
 		code = app_issuer_init(chain.certificate[0], &issuer, e);
+	if (code == 0 && next)
+		code = open_token(p, NULL, e);
 	if (code == 0)
-		code = app_chain_write(p->ca_file, &chain, e);
+		code = keep_chain(p, &chain, e);
 	app_chain_fini(&chain);
+	app_token_close(p->token);
 	if (code == 0) {
-		say("CA certificate", "imported");
+		app_provision_say("CA certificate", "imported");
 		print_end(p);
 	}
 	return code;
@@ -435,13 +490,22 @@ static int
 usage(FILE *out, int status)
 {
 	(void)fputs("usage: chancery provision --file CEREMONY [--config FILE]\n"
-		    "       chancery import-chain FILE [--config FILE]\n"
+		    "       chancery ca rollover prepare --file CEREMONY [--config FILE]\n"
+		    "       chancery import-chain [--next] FILE [--config FILE]\n"
 		    "\n"
 		    "provision     initialises the token, generates the keys, makes the CA certificate\n"
 		    "              or the request for one; can be run again after a failure\n"
+		    "prepare       makes the key and the certificate, or the request, of the next CA\n"
 		    "import-chain  takes the certificate that another CA made from that request\n",
 		    out);
 	return status;
+}
+
+static bool
+is_prepare(int count, char **words)
+{
+	return count == 3 && strcmp(words[0], "ca") == 0 && strcmp(words[1], "rollover") == 0 &&
+	       strcmp(words[2], "prepare") == 0;
 }
 
 int
@@ -449,11 +513,13 @@ main(int argc, char **argv)
 {
 	static const struct option options[] = {{"file", required_argument, NULL, 'f'},
 						{"config", required_argument, NULL, 'c'},
+						{"next", no_argument, NULL, 'n'},
 						{"help", no_argument, NULL, 'h'},
 						{0}};
 	const char *config = CONFIG_PATH;
 	const char *file = NULL;
-	struct provision p = {.token = NULL};
+	bool next = false;
+	struct app_provision p = {.token = NULL};
 	struct err e = {0};
 	int option;
 	int code;
@@ -463,6 +529,8 @@ main(int argc, char **argv)
 			file = optarg;
 		else if (option == 'c')
 			config = optarg;
+		else if (option == 'n')
+			next = true;
 		else
 			return usage(option == 'h' ? stdout : stderr, option == 'h' ? 0 : 2);
 	}
@@ -474,8 +542,10 @@ main(int argc, char **argv)
 		code = err_set(&e, ERR_DENIED, 0, "only root can do this");
 	else if (optind + 1 == argc && strcmp(argv[optind], "provision") == 0 && file != NULL)
 		code = provision(&p, config, file, &e);
+	else if (is_prepare(argc - optind, argv + optind) && file != NULL)
+		code = prepare(&p, config, file, &e);
 	else if (optind + 2 == argc && strcmp(argv[optind], "import-chain") == 0)
-		code = import_chain(&p, config, argv[optind + 1], &e);
+		code = import_chain(&p, config, argv[optind + 1], next, &e);
 	else
 		return usage(stderr, 2);
 	for (int i = 0; i < KEY_CLASS_COUNT; i++)

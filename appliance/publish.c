@@ -10,11 +10,12 @@
 enum { TICK_MS = 60 * 1000, RETRY_MIN_MS = 5 * 1000, RETRY_MAX_MS = 300 * 1000, SIGN_MS = 60 * 1000 };
 /* STEP_S: less than the signer lets a CRL begin ahead of its own clock (hsm/tbs.h). */
 enum { STEP_S = 240, MINUTE_S = 60, HOUR_S = 3600 };
-enum { CRL_BYTES = 63 * 1024 * 1024 };
+enum { CRL_BYTES = 63 * 1024 * 1024, URL_SIZE = sizeof(((struct config *)NULL)->ca_delta_url) + 8 };
 
 /* One CRL under way. */
 struct app_publish_job {
-	struct app_authority *authority;
+	struct app_publish *publish;
+	char delta_url[URL_SIZE];
 	bool delta;
 	int64_t changes;
 	struct app_crl crl;
@@ -26,8 +27,14 @@ struct app_publish_job {
 	struct app_store_request request;
 };
 
-static void begin(struct app_authority *a);
-static void load(struct app_authority *a);
+static void begin(struct app_publish *p);
+static void load(struct app_publish *p);
+
+static const struct app_issuer *
+issuer_of(const struct app_publish *p)
+{
+	return &p->authority->generations[p->generation].issuer;
+}
 
 static void
 job_free(struct app_publish_job *job)
@@ -50,94 +57,32 @@ interval_s(const struct app_authority *a)
 }
 
 static bool
-due(const struct app_authority *a, int64_t now)
+due(const struct app_publish *p, int64_t now)
 {
-	const struct app_publish *p = &a->publish;
-
 	/* A CRL from the future comes of a clock that was wrong; the number goes on all the same. */
-	return p->crl.len == 0 || now >= p->this_update + interval_s(a) || now >= p->next_update ||
+	return p->crl.len == 0 || now >= p->this_update + interval_s(p->authority) || now >= p->next_update ||
 	       p->this_update > now + HOUR_S;
 }
 
 /* After half of the old one's life: a delta CRL that ends unnoticed hides revocations. */
 static bool
-delta_due(const struct app_authority *a, int64_t now)
+delta_due(const struct app_publish *p, int64_t now)
 {
-	const struct app_delta *d = &a->publish.delta;
+	const struct app_delta *d = &p->delta;
 
-	if (a->conf->ca_delta_hours == 0)
+	if (p->authority->conf->ca_delta_hours == 0)
 		return false;
 	return d->crl.len == 0 || now >= d->this_update + (d->next_update - d->this_update) / 2 ||
 	       d->this_update > now + HOUR_S;
 }
 
-static void
-send_crl(struct app_front *front, bool delta)
-{
-	const struct app_publish *p = &front->authority->publish;
-	struct msg_crl m = {.crl = p->crl, .this_update = p->this_update, .next_update = p->next_update};
-	int status;
-
-	if (delta)
-		m = (struct msg_crl){.delta = 1,
-				     .crl = p->delta.crl,
-				     .this_update = p->delta.this_update,
-				     .next_update = p->delta.next_update};
-	status = msg_crl_send(front->ipc, 0, &m);
-	if (status != 0)
-		log_event(FAILURE, "sending the CRL to the front", err_name(status), 0U, log_text(""));
-}
-
-static void
-broadcast_crl(struct app_authority *a, bool delta)
-{
-	struct list *pos, *tmp;
-
-	list_each (pos, tmp, &a->links.fronts)
-		send_crl(list_entry(pos, struct app_front, link), delta);
-}
-
 /* Delta CRLs are not made any more: nobody shall go on reading the last one. */
 static void
-drop_delta(struct app_authority *a)
+drop_delta(struct app_publish *p)
 {
-	free((void *)a->publish.delta.crl.data);
-	a->publish.delta = (struct app_delta){0};
-	broadcast_crl(a, true);
-}
-
-static void
-send_identity(struct app_front *front, const struct msg_identity *m)
-{
-	int status = msg_identity_send(front->ipc, 0, m);
-
-	if (status != 0)
-		log_event(FAILURE, "sending the identity to the front", err_name(status), 0U, log_text(""));
-}
-
-void
-app_publish_identity(struct app_authority *a)
-{
-	struct list *pos, *tmp;
-	struct msg_identity m;
-
-	if (!app_internal_identity(a, &m))
-		return;
-	list_each (pos, tmp, &a->links.fronts)
-		send_identity(list_entry(pos, struct app_front, link), &m);
-}
-
-void
-app_publish_greet(struct app_front *front)
-{
-	struct msg_identity m;
-
-	if (app_internal_identity(front->authority, &m))
-		send_identity(front, &m);
-	if (front->authority->publish.crl.len > 0)
-		send_crl(front, false);
-	if (front->authority->publish.delta.crl.len > 0)
-		send_crl(front, true);
+	free((void *)p->delta.crl.data);
+	p->delta = (struct app_delta){0};
+	app_publish_send(p, true);
 }
 
 /* Moves all of from behind those of to. */
@@ -164,9 +109,8 @@ tell(struct list *waits, int code, const struct err *e)
 }
 
 static void
-failed(struct app_authority *a, int code, const struct err *e)
+failed(struct app_publish *p, int code, const struct err *e)
 {
-	struct app_publish *p = &a->publish;
 	int64_t now = clock_wall();
 	int64_t left = p->next_update - now;
 
@@ -183,8 +127,8 @@ failed(struct app_authority *a, int code, const struct err *e)
 static void
 finish(struct app_publish_job *job, int code, const struct err *e)
 {
-	struct app_authority *a = job->authority;
-	struct app_publish *p = &a->publish;
+	struct app_publish *p = job->publish;
+	const struct app_authority *a = p->authority;
 	struct list waits;
 
 	p->job = NULL;
@@ -192,7 +136,7 @@ finish(struct app_publish_job *job, int code, const struct err *e)
 	move_waits(&p->now, &waits);
 	if (code != 0) {
 		p->want_full = p->want_full || !job->delta;
-		failed(a, code, e);
+		failed(p, code, e);
 	} else {
 		/* A delta CRL adds to the newest full one. */
 		p->again = p->again || (!job->delta && a->conf->ca_delta_hours > 0);
@@ -200,7 +144,7 @@ finish(struct app_publish_job *job, int code, const struct err *e)
 		loop_timer_set(p->timer, TICK_MS);
 	}
 	if (p->again && !a->stopping)
-		begin(a);
+		begin(p);
 	tell(&waits, code, e);
 	job_free(job);
 }
@@ -215,7 +159,7 @@ fail_job(struct app_publish_job *job, int code, struct err *e, const char *step)
 static void
 adopt(struct app_publish_job *job)
 {
-	struct app_publish *p = &job->authority->publish;
+	struct app_publish *p = job->publish;
 	size_t len = 0;
 	uint8_t *der = buf_take(&job->der, &len);
 
@@ -239,31 +183,31 @@ static void
 on_put(struct app_store_request *request, void *arg)
 {
 	struct app_publish_job *job = arg;
-	struct app_authority *a = job->authority;
+	struct app_publish *p = job->publish;
 	struct err e = request->e;
 	int code = request->code;
 
-	app_state_note(a, code);
+	app_state_note(p->authority, code);
 	/* The DER was lent to the request. */
 	request->der = (struct bytes){NULL, 0};
 	if (code == 0) {
 		adopt(job);
 		log_event(CRL_PUBLISHED, (long long)job->number, (long long)job->crl.base,
 			  (unsigned long long)job->crl.count, (long long)job->next_update);
-		broadcast_crl(a, job->delta);
+		app_publish_send(p, job->delta);
 		finish(job, 0, &e);
 		return;
 	}
 	/* Another number is in the store than we think: look again before the next attempt. */
 	if (code == ERR_EXISTS)
-		a->publish.loaded = false;
+		p->loaded = false;
 	fail_job(job, code, &e, "storing the CRL");
 }
 
 static int
 join(struct app_publish_job *job, struct bytes signature)
 {
-	int status = app_cert_join(buf_bytes(&job->tbs), job->authority->issuer.algorithm, signature, &job->der);
+	int status = app_cert_join(buf_bytes(&job->tbs), issuer_of(job->publish)->algorithm, signature, &job->der);
 
 	return status != 0 ? status : buf_status(&job->der);
 }
@@ -272,11 +216,11 @@ static void
 on_signed(int code, const struct ipc_message *message, void *arg)
 {
 	struct app_publish_job *job = arg;
-	struct app_authority *a = job->authority;
+	struct app_authority *a = job->publish->authority;
 	struct app_store_request *request = &job->request;
 	struct bytes signature;
 	struct err e = {0};
-	int status = app_link_signature(a, code, message, &signature, &e);
+	int status = app_link_signature(issuer_of(job->publish), code, message, &signature, &e);
 
 	if (status == 0)
 		status = join(job, signature);
@@ -285,6 +229,7 @@ on_signed(int code, const struct ipc_message *message, void *arg)
 	request->done = on_put;
 	request->arg = job;
 	request->now = clock_wall();
+	request->issuer = job->publish->generation;
 	request->number = job->number;
 	request->base = job->crl.base;
 	request->changes = job->changes;
@@ -304,15 +249,17 @@ static void
 on_revoked(struct app_store_request *request, void *arg)
 {
 	struct app_publish_job *job = arg;
-	struct app_authority *a = job->authority;
-	struct msg_sign m = {.key_class = KEY_CRL, .digest = (uint8_t)a->issuer.digest};
+	const struct app_publish *p = job->publish;
+	const struct app_authority *a = p->authority;
+	struct msg_sign m = {
+		.key_class = KEY_CRL, .generation = (uint8_t)p->generation, .digest = (uint8_t)issuer_of(p)->digest};
 	struct err e = request->e;
 	int status = request->code;
 
 	job->changes = request->changes;
 	app_store_request_fini(request);
 	if (status == 0)
-		status = app_crl_build(&a->issuer, &job->crl, job->number, job->this_update, job->next_update,
+		status = app_crl_build(issuer_of(p), &job->crl, job->number, job->this_update, job->next_update,
 				       &job->tbs);
 	if (status == 0)
 		status = buf_status(&job->tbs);
@@ -342,64 +289,67 @@ next_time(const struct app_publish *p, int64_t now)
  * 3.3).  Normally that is within the life of a CRL; after a long outage it is the time since the last one.
  */
 static int64_t
-grace_s(const struct app_authority *a, int64_t now)
+grace_s(const struct app_publish *p, int64_t now)
 {
-	int64_t life = (int64_t)a->conf->ca_crl_hours * HOUR_S;
-	int64_t since = now - a->publish.this_update;
+	int64_t life = (int64_t)p->authority->conf->ca_crl_hours * HOUR_S;
+	int64_t since = now - p->this_update;
 
 	return since > life ? since : life;
 }
 
 static struct app_publish_job *
-job_new(struct app_authority *a)
+job_new(struct app_publish *p)
 {
 	struct app_publish_job *job = calloc(1, sizeof(*job));
 
 	if (job == NULL)
 		return NULL;
-	job->authority = a;
+	job->publish = p;
 	app_crl_init(&job->crl);
 	buf_init(&job->tbs, CRL_BYTES);
 	buf_init(&job->der, CRL_BYTES);
-	job->number = a->publish.last + 1;
-	job->this_update = next_time(&a->publish, clock_wall());
+	job->number = p->last + 1;
+	job->this_update = next_time(p, clock_wall());
 	job->crl.made = job->this_update;
 	return job;
 }
 
-/* What the store shall read for the job, and how long the CRL lives. */
-static void
+/* What the store shall read for the job, and how long the CRL lives.  Fails with ERR_LIMIT. */
+static int
 ask_for(struct app_publish_job *job, bool delta)
 {
-	const struct app_authority *a = job->authority;
+	const struct app_publish *p = job->publish;
+	const struct app_authority *a = p->authority;
 
 	job->delta = delta;
 	job->next_update =
 		job->this_update + (int64_t)(delta ? a->conf->ca_delta_hours : a->conf->ca_crl_hours) * HOUR_S;
-	job->crl.base = delta ? a->publish.number : 0;
-	job->crl.delta_url = a->conf->ca_delta_url;
+	job->crl.base = delta ? p->number : 0;
+	job->crl.delta_url = job->delta_url;
+	job->request.issuer = p->generation;
 	job->request.op = delta ? APP_STORE_CHANGED : APP_STORE_REVOKED;
 	job->request.done = on_revoked;
 	job->request.arg = job;
 	job->request.now = job->this_update;
-	job->request.changes = a->publish.changes;
-	job->request.grace = grace_s(a, job->this_update);
+	job->request.changes = p->changes;
+	job->request.grace = grace_s(p, job->this_update);
 	job->request.each = app_crl_add;
 	job->request.each_arg = &job->crl;
+	return app_generation_url(a->conf->ca_delta_url, p->generation, job->delta_url, sizeof(job->delta_url));
 }
 
 /* Begins one more CRL for all that wait. */
 static void
-begin(struct app_authority *a)
+begin(struct app_publish *p)
 {
-	struct app_publish *p = &a->publish;
+	struct app_authority *a = p->authority;
 	struct app_publish_job *job;
 	struct err e = {0};
 	int status;
 
 	if (!p->loaded) {
 		p->again = true;
-		load(a);
+		load(p);
 		return;
 	}
 	p->again = false;
@@ -409,15 +359,15 @@ begin(struct app_authority *a)
 		loop_timer_set(p->timer, RETRY_MIN_MS);
 		return;
 	}
-	job = p->job = job_new(a);
+	job = p->job = job_new(p);
 	if (job == NULL) {
 		loop_timer_set(p->timer, RETRY_MIN_MS);
 		return;
 	}
-	ask_for(job, !p->want_full && a->conf->ca_delta_hours > 0);
+	status = ask_for(job, !p->want_full && a->conf->ca_delta_hours > 0);
 	p->want_full = false;
 	/* It would have ended already, and take the place of a good one. */
-	if (job->this_update < a->issuer.cert.tbs.not_before) {
+	if (job->this_update < issuer_of(p)->cert.tbs.not_before) {
 		err_set(&e, ERR_STAGE, 0, "the clock stands before the beginning of the CA certificate");
 		fail_job(job, ERR_STAGE, &e, "making the CRL");
 		return;
@@ -427,7 +377,8 @@ begin(struct app_authority *a)
 		fail_job(job, ERR_CLOSED, &e, "there is no signer");
 		return;
 	}
-	status = app_store_submit(a->store, &job->request);
+	if (status == 0)
+		status = app_store_submit(a->store, &job->request);
 	if (status != 0)
 		fail_job(job, status, &e, "reading the revoked certificates");
 }
@@ -453,8 +404,7 @@ static void
 on_loaded(struct app_store_request *request, void *arg)
 {
 	struct app_publish_job *job = arg;
-	struct app_authority *a = job->authority;
-	struct app_publish *p = &a->publish;
+	struct app_publish *p = job->publish;
 	struct err e = request->e;
 	int code = request->code == ERR_UNKNOWN ? 0 : request->code;
 
@@ -469,20 +419,19 @@ on_loaded(struct app_store_request *request, void *arg)
 	p->job = NULL;
 	p->loaded = true;
 	if (p->crl.len > 0)
-		broadcast_crl(a, false);
+		app_publish_send(p, false);
 	loop_timer_set(p->timer, TICK_MS);
-	p->want_full = p->want_full || due(a, clock_wall());
-	if ((p->again || p->want_full) && !a->stopping)
-		begin(a);
+	p->want_full = p->want_full || due(p, clock_wall());
+	if ((p->again || p->want_full) && !p->authority->stopping)
+		begin(p);
 	job_free(job);
 }
 
 /* Asks the store for the last CRL; what waits goes on from there. */
 static void
-load(struct app_authority *a)
+load(struct app_publish *p)
 {
-	struct app_publish *p = &a->publish;
-	struct app_publish_job *job = p->job = job_new(a);
+	struct app_publish_job *job = p->job = job_new(p);
 	struct err e = {0};
 	int status;
 
@@ -492,9 +441,10 @@ load(struct app_authority *a)
 		return;
 	}
 	job->request.op = APP_STORE_CRL_GET;
+	job->request.issuer = p->generation;
 	job->request.done = on_loaded;
 	job->request.arg = job;
-	status = app_store_submit(a->store, &job->request);
+	status = app_store_submit(p->authority->store, &job->request);
 	if (status != 0) {
 		p->again = false;
 		fail_job(job, status, &e, "reading the last CRL");
@@ -502,27 +452,34 @@ load(struct app_authority *a)
 }
 
 void
-app_publish_start(struct app_authority *a)
+app_publish_start(struct app_authority *a, unsigned generation)
 {
+	struct app_publish *p = &a->publish[generation];
+
+	if (p->loaded || p->job != NULL)
+		return;
 	/* A crash may have come between a revocation and its CRL, so the last one is not good enough. */
-	a->publish.again = true;
-	a->publish.want_full = true;
-	load(a);
+	p->again = true;
+	p->want_full = true;
+	load(p);
 }
 
 /* Makes a CRL for wait, as soon as the one under way is done. */
 static void
-make(struct app_authority *a, struct app_publish_wait *wait)
+make(struct app_publish *p, struct app_publish_wait *wait)
 {
-	struct app_publish *p = &a->publish;
+	struct app_authority *a = p->authority;
 	struct err e = {0};
 
 	if (wait != NULL)
 		list_init(&wait->link);
-	if (a->stopping) {
+	if (a->stopping)
 		err_set(&e, ERR_CLOSED, 0, "the appliance stops");
+	else if (!app_generation_is_live(a, p->generation))
+		err_set(&e, ERR_STAGE, 0, "all certificates of CA generation %u have ended", p->generation + 1);
+	if (e.code != 0) {
 		if (wait != NULL)
-			wait->fn(ERR_CLOSED, &e, wait->arg);
+			wait->fn(e.code, &e, wait->arg);
 		return;
 	}
 	if (wait != NULL)
@@ -530,59 +487,77 @@ make(struct app_authority *a, struct app_publish_wait *wait)
 	if (p->job != NULL)
 		p->again = true;
 	else
-		begin(a);
+		begin(p);
 }
 
 void
 app_publish_make(struct app_authority *a, struct app_publish_wait *wait)
 {
-	a->publish.want_full = true;
-	make(a, wait);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		struct app_publish *p = &a->publish[g];
+
+		if (!app_generation_is_live(a, g))
+			continue;
+		p->want_full = true;
+		make(p, g == a->current ? wait : NULL);
+	}
 }
 
 void
-app_publish_revoked(struct app_authority *a, struct app_publish_wait *wait)
+app_publish_revoked(struct app_authority *a, unsigned generation, struct app_publish_wait *wait)
 {
 	if (a->conf->ca_delta_hours == 0 || strcmp(a->conf->ca_crl_on_revocation, "delta") != 0)
-		a->publish.want_full = true;
-	make(a, wait);
+		a->publish[generation].want_full = true;
+	make(&a->publish[generation], wait);
 }
 
 /* Makes one when it is due or an attempt failed. */
+static void
+wake(struct app_publish *p)
+{
+	const struct app_authority *a = p->authority;
+
+	if (a->stopping || p->job != NULL || a->store == NULL || !app_generation_is_live(a, p->generation))
+		return;
+	if (a->conf->ca_delta_hours == 0 && p->delta.crl.len > 0)
+		drop_delta(p);
+	p->want_full = p->want_full || (p->loaded && due(p, clock_wall()));
+	if (!p->loaded)
+		load(p);
+	else if (p->retry_ms != 0 || p->want_full || delta_due(p, clock_wall()))
+		begin(p);
+	else
+		loop_timer_set(p->timer, TICK_MS);
+}
+
 void
 app_publish_wake(struct app_authority *a)
 {
-	struct app_publish *p = &a->publish;
-
-	if (a->stopping || p->job != NULL || a->store == NULL || p->timer == NULL)
-		return;
-	if (a->conf->ca_delta_hours == 0 && p->delta.crl.len > 0)
-		drop_delta(a);
-	p->want_full = p->want_full || (p->loaded && due(a, clock_wall()));
-	if (!p->loaded)
-		load(a);
-	else if (p->retry_ms != 0 || p->want_full || delta_due(a, clock_wall()))
-		begin(a);
-	else
-		loop_timer_set(p->timer, TICK_MS);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		if (a->publish[g].timer != NULL)
+			wake(&a->publish[g]);
+	}
 }
 
 static void
 on_timer(void *arg)
 {
-	app_publish_wake(arg);
+	wake(arg);
 }
 
 int
 app_publish_init(struct app_authority *a)
 {
-	return loop_timer_new(a->loop, on_timer, a, &a->publish.timer);
+	int status = 0;
+
+	for (unsigned g = 0; status == 0 && g < CA_GENERATIONS; g++)
+		status = loop_timer_new(a->loop, on_timer, &a->publish[g], &a->publish[g].timer);
+	return status;
 }
 
-void
-app_publish_fini(struct app_authority *a)
+static void
+publish_fini(struct app_publish *p)
 {
-	struct app_publish *p = &a->publish;
 	struct err e = {0};
 
 	err_set(&e, ERR_CLOSED, 0, "the appliance stops");
@@ -593,4 +568,11 @@ app_publish_fini(struct app_authority *a)
 	p->crl = (struct bytes){NULL, 0};
 	free((void *)p->delta.crl.data);
 	p->delta = (struct app_delta){0};
+}
+
+void
+app_publish_fini(struct app_authority *a)
+{
+	for (unsigned g = 0; g < CA_GENERATIONS; g++)
+		publish_fini(&a->publish[g]);
 }

@@ -7,6 +7,8 @@
  * is asked for meanwhile is served by one more afterwards.  While the signer is away the old CRL stays, and making it
  * is tried again with back-off.
  *
+ * Each live generation of the CA has CRLs of its own, signed by its own key, with the certificates that it issued.
+ *
  * Threads:  the authority's loop.
  */
 #ifndef APPLIANCE_PUBLISH_H
@@ -37,6 +39,8 @@ struct app_delta {
 };
 
 struct app_publish {
+	struct app_authority *authority;
+	unsigned generation;
 	struct bytes crl; /* the current full one, DER, owned; empty: none */
 	int64_t number;
 	int64_t last;    /* the highest number that was given, to full and delta CRLs alike */
@@ -55,28 +59,34 @@ struct app_publish {
 	int64_t retry_ms; /* back-off, 0: none */
 };
 
-/* Prepares the member of a.  Fails with ERR_NOMEM. */
+/* Prepares the members of a.  Fails with ERR_NOMEM. */
 MUST_CHECK int app_publish_init(struct app_authority *a);
 
 /* Tells all that wait that it is over, and frees. */
 void app_publish_fini(struct app_authority *a);
 
-/* Reads the last CRL from the store, serves it, and makes the next one. */
-void app_publish_start(struct app_authority *a);
+/* Reads the last CRL of a generation from the store, serves it, and makes the next one; nothing when it did so before. */
+void app_publish_start(struct app_authority *a, unsigned generation);
 
 /*
- * Makes a new full CRL that holds all that is committed now.  wait is the caller's until its function was called; NULL:
+ * Makes a new full CRL of the current generation that holds all that is committed now, and of the others too.  wait is the caller's until its function was called; NULL:
  * nobody waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
  */
 void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
 
-/* The same after a revocation or release: makes the kind that ca.crl_on_revocation says, which may be a delta CRL. */
-void app_publish_revoked(struct app_authority *a, struct app_publish_wait *wait);
+/*
+ * The same for one generation after a revocation or release: makes the kind that ca.crl_on_revocation says, which may be
+ * a delta CRL.
+ */
+void app_publish_revoked(struct app_authority *a, unsigned generation, struct app_publish_wait *wait);
 
 /* The signer came back: does at once what waits for it. */
 void app_publish_wake(struct app_authority *a);
 
-/* Sends identity and CRL to a front that has just opened. */
+/* publish_send.c: sends the full or the delta CRL of a generation to all fronts. */
+void app_publish_send(struct app_publish *p, bool delta);
+
+/* Sends identity and CRLs to a front that has just opened. */
 void app_publish_greet(struct app_front *front);
 
 /* Sends the identity to all fronts. */

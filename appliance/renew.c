@@ -35,21 +35,21 @@ app_renew_is(const struct app_authority *a, const struct msg_enroll *m, const st
 		return false;
 	if (m->message_type == RENEWAL_REQ)
 		return true;
-	return m->message_type == PKCS_REQ && x509_names_issuer(signer, a->issuer.cert.tbs.subject) &&
+	return m->message_type == PKCS_REQ && app_generation_names(a, signer) &&
 	       !(csr->challenge.len > 0 && is_same_key(signer, csr));
 }
 
 /* ---- signatures ---- */
 
+/* Whichever generation of the CA it was; that certificate cannot outlive its CA. */
 static int
 check_issuer(const struct app_authority *a, const struct x509 *signer, struct err *e)
 {
-	AUTO(EVP_PKEY) key = NULL;
+	unsigned generation;
 
-	if (!x509_names_issuer(signer, a->issuer.cert.tbs.subject) || signer->tbs.serial.len != APP_SERIAL_SIZE)
+	if (!app_generation_names(a, signer) || signer->tbs.serial.len != APP_SERIAL_SIZE)
 		return err_set(e, ERR_UNKNOWN, 0, "renewal: the signer's certificate is not one of this CA");
-	if (x509_spki_key(a->issuer.cert.tbs.spki, &key, NULL) != 0 ||
-	    x509_verify(key, signer->algorithm, signer->tbs.whole, signer->signature, NULL) != 0)
+	if (app_generation_of(a, signer, &generation) != 0)
 		return err_set(e, ERR_UNKNOWN, 0, "renewal: this CA did not sign the signer's certificate");
 	return 0;
 }

@@ -13,6 +13,7 @@ struct question {
 	struct app_authority *authority;
 	struct app_reply reply;
 	struct app_ocsp ocsp;
+	unsigned generation; /* of the CA that issued it */
 	uint8_t hashes[2 * APP_OCSP_HASH_MAX];
 	uint64_t changes; /* app_responder.changes when the store was asked */
 	struct bytes algorithm;
@@ -57,7 +58,8 @@ static void
 on_signed(int code, const struct ipc_message *message, void *arg)
 {
 	struct question *q = arg;
-	const struct app_ra *ra = &q->authority->internal.ra[APP_RA_OCSP];
+	const struct app_ra_certificate *own =
+		app_internal_newest(&q->authority->internal.ra[APP_RA_OCSP], q->generation);
 	struct msg_ocsp_answer m = {.this_update = q->ocsp.this_update, .next_update = q->ocsp.next_update};
 	struct msg_signature s = {0};
 	struct err e = {0};
@@ -68,10 +70,10 @@ on_signed(int code, const struct ipc_message *message, void *arg)
 		code = ERR_FORMAT;
 	if (code == 0 && s.code != 0)
 		code = err_set(&e, (int)s.code, s.detail, "signer: %s", s.text);
-	if (code == 0 && (ra->count == 0 || !bytes_equal(s.algorithm, q->algorithm)))
+	if (code == 0 && (own == NULL || !bytes_equal(s.algorithm, q->algorithm)))
 		code = ERR_ALG;
 	if (code == 0)
-		code = app_ocsp_join(buf_bytes(&q->data), s.algorithm, s.signature, ra->certificates[0], &out);
+		code = app_ocsp_join(buf_bytes(&q->data), s.algorithm, s.signature, own->der, &out);
 	if (code != 0) {
 		fail(q, code, &e);
 		return;
@@ -92,16 +94,16 @@ static int
 sign(struct question *q, struct err *e)
 {
 	struct app_authority *a = q->authority;
-	const struct app_ra *ra = &a->internal.ra[APP_RA_OCSP];
+	const struct app_ra_certificate *own = app_internal_newest(&a->internal.ra[APP_RA_OCSP], q->generation);
 	struct msg_sign m = {.key_class = KEY_OCSP};
 	enum digest digest = DIGEST_SHA256;
 	int64_t now = clock_wall();
 	struct x509 cert;
 	int status;
 
-	if (ra->count == 0 || a->links.signer == NULL)
-		return err_set(e, ERR_CLOSED, 0, "there is no %s", ra->count == 0 ? "OCSP certificate" : "signer");
-	status = x509_parse(ra->certificates[0], &cert, e);
+	if (own == NULL || a->links.signer == NULL)
+		return err_set(e, ERR_CLOSED, 0, "there is no %s", own == NULL ? "OCSP certificate" : "signer");
+	status = x509_parse(own->der, &cert, e);
 	if (status == 0)
 		status = x509_key_id(cert.tbs.spki, q->ocsp.responder);
 	if (status == 0)
@@ -110,8 +112,8 @@ sign(struct question *q, struct err *e)
 		return status;
 	q->ocsp.this_update = now;
 	q->ocsp.next_update = now + (int64_t)a->conf->ca_ocsp_hours * HOUR_S;
-	if (q->ocsp.next_update > ra->not_after)
-		q->ocsp.next_update = ra->not_after;
+	if (q->ocsp.next_update > own->not_after)
+		q->ocsp.next_update = own->not_after;
 	status = app_ocsp_build(&q->ocsp, &q->data);
 	m.digest = (uint8_t)digest;
 	m.data = buf_bytes(&q->data);
@@ -128,8 +130,9 @@ on_found(struct app_store_request *request, void *arg)
 	struct err e = request->e;
 	int status = request->code;
 
-	if (status == ERR_UNKNOWN || (status == 0 && (request->record_count == 0 || record->usage == APP_USAGE_CA ||
-						      record->not_after < clock_wall()))) {
+	if (status == ERR_UNKNOWN ||
+	    (status == 0 && (request->record_count == 0 || record->usage == APP_USAGE_CA ||
+			     record->issuer != q->generation || record->not_after < clock_wall()))) {
 		answer_status(q, APP_OCSP_UNAUTHORIZED);
 		return;
 	}
@@ -142,15 +145,28 @@ on_found(struct app_store_request *request, void *arg)
 		fail(q, status, &e);
 }
 
+/* Do the hashes of the question name this generation of the CA?  Keeps them, as the answer has to repeat them. */
+static bool
+is_issuer(struct question *q, unsigned g, const struct msg_ocsp_ask *m)
+{
+	const struct app_authority *a = q->authority;
+
+	q->generation = g;
+	return app_generation_is_live(a, g) &&
+	       app_ocsp_issuer(&a->generations[g].issuer.cert, (enum digest)m->digest, &q->ocsp.name_hash,
+			       &q->ocsp.key_hash, q->hashes) == 0 &&
+	       bytes_equal(q->ocsp.name_hash, m->name_hash) && bytes_equal(q->ocsp.key_hash, m->key_hash);
+}
+
 /* Is the certificate asked for one that this CA could have issued?  Keeps what the answer has to repeat. */
 static bool
 is_ours(struct question *q, const struct msg_ocsp_ask *m)
 {
-	if (app_ocsp_issuer(&q->authority->issuer.cert, (enum digest)m->digest, &q->ocsp.name_hash, &q->ocsp.key_hash,
-			    q->hashes) != 0)
-		return false;
-	if (!bytes_equal(q->ocsp.name_hash, m->name_hash) || !bytes_equal(q->ocsp.key_hash, m->key_hash) ||
-	    m->serial.len != APP_SERIAL_SIZE)
+	unsigned g = CA_GENERATIONS;
+
+	while (g > 0 && !is_issuer(q, g - 1, m))
+		g--;
+	if (g == 0 || m->serial.len != APP_SERIAL_SIZE)
 		return false;
 	q->ocsp.digest = (enum digest)m->digest;
 	memcpy(q->ocsp.serial, m->serial.data, APP_SERIAL_SIZE);

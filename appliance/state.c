@@ -16,8 +16,12 @@ app_state_init(struct app_authority *a, struct loop *loop)
 	a->started = clock_wall();
 	app_link_init(a);
 	list_init(&a->issuing.parked);
-	list_init(&a->publish.now);
-	list_init(&a->publish.later);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		a->publish[g].authority = a;
+		a->publish[g].generation = g;
+		list_init(&a->publish[g].now);
+		list_init(&a->publish[g].later);
+	}
 	list_init(&a->control.sessions);
 	app_login_init(a);
 }
@@ -26,11 +30,13 @@ int
 app_state_configure(struct app_authority *a, const struct config *conf, struct err *e)
 {
 	struct app_profile *fresh[APP_USAGE_COUNT] = {NULL};
-	int status = 0;
+	struct config own;
+	int status;
 
 	a->conf = conf;
+	status = app_generation_config(conf, a->current, &own, e);
 	for (int usage = APP_USAGE_DEVICE + 1; usage < APP_USAGE_CA && status == 0; usage++)
-		status = app_profile_new(conf, (enum app_usage)usage, &fresh[usage], e);
+		status = app_profile_new(&own, (enum app_usage)usage, &fresh[usage], e);
 
 	if (status == 0)
 		status = app_templates_configure(a, conf, e);
@@ -45,88 +51,6 @@ app_state_configure(struct app_authority *a, const struct config *conf, struct e
 	}
 	if (status == 0 && a->store != NULL)
 		app_internal_check(a);
-	return status;
-}
-
-/* The chain in use is the chain given? */
-static bool
-same_chain(const struct app_authority *a, const struct msg_list *certificates)
-{
-	if (a->chain_count != certificates->count)
-		return false;
-	for (size_t i = 0; i < a->chain_count; i++) {
-		if (!bytes_equal(a->chain[i], certificates->item[i]))
-			return false;
-	}
-	return true;
-}
-
-int
-app_state_chain(struct app_authority *a, const struct msg_list *certificates, struct err *e)
-{
-	if (a->chain_count > 0)
-		return same_chain(a, certificates) ? 0 : err_set(e, ERR_STAGE, 0, "another CA chain needs a restart");
-	if (certificates->count == 0 || certificates->count > APP_CHAIN_MAX)
-		return err_set(e, ERR_FORMAT, 0, "CA chain of %zu certificates", certificates->count);
-
-	for (size_t i = 0; i < certificates->count; i++) {
-		a->chain[i] = bytes_dup(certificates->item[i]);
-		if (a->chain[i].data == NULL)
-			return err_set(e, ERR_NOMEM, 0, "CA chain");
-		a->chain_count++;
-	}
-	return app_issuer_init(a->chain[0], &a->issuer, e);
-}
-
-static void
-on_ca_stored(struct app_store_request *request, void *arg)
-{
-	if (request->code != 0)
-		log_event(FAILURE, "storing the CA certificate", err_name(request->code), request->e.detail,
-			  request->e.text);
-	app_store_request_fini(request);
-	free(request);
-}
-
-/* The store keys certificates by 16 octets; a CA made elsewhere may have a longer or shorter serial number. */
-static void
-ca_serial(const struct app_authority *a, uint8_t serial[APP_SERIAL_SIZE])
-{
-	struct bytes own = a->issuer.cert.tbs.serial;
-	uint8_t hash[32];
-
-	memset(serial, 0, APP_SERIAL_SIZE);
-	if (own.len <= APP_SERIAL_SIZE) {
-		memcpy(serial + APP_SERIAL_SIZE - own.len, own.data, own.len);
-		return;
-	}
-	x509_sha256(a->chain[0], hash);
-	memcpy(serial, hash, APP_SERIAL_SIZE);
-}
-
-/* Makes the CA certificate known to the store, so that "certificate list" shows it; idempotent. */
-static int
-put_ca(struct app_authority *a, struct err *e)
-{
-	struct app_store_request *request = calloc(1, sizeof(*request));
-	int status;
-
-	if (request == NULL)
-		return err_set(e, ERR_NOMEM, 0, "CA certificate");
-	request->op = APP_STORE_CA_PUT;
-	request->done = on_ca_stored;
-	request->usage = APP_USAGE_CA;
-	request->now = clock_wall();
-	request->not_before = a->issuer.cert.tbs.not_before;
-	request->not_after = a->issuer.cert.tbs.not_after;
-	request->der = a->chain[0];
-	ca_serial(a, request->serial);
-	x509_name_text(a->issuer.cert.tbs.subject, request->subject, sizeof(request->subject));
-	snprintf(request->template_name, sizeof(request->template_name), "ca");
-	snprintf(request->actor, sizeof(request->actor), "system");
-	status = app_store_submit(a->store, request);
-	if (status != 0)
-		free(request);
 	return status;
 }
 
@@ -168,11 +92,16 @@ app_state_open(struct app_authority *a, struct err *e)
 	if (status == 0)
 		status = app_publish_init(a);
 	if (status == 0)
-		status = put_ca(a, e);
+		status = app_rollover_init(a);
+	if (status == 0)
+		status = app_generation_open(a, e);
 	if (status != 0)
 		return err_set(e, status, 0, "opening the authority");
 
-	app_publish_start(a);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		if (app_generation_is_live(a, g))
+			app_publish_start(a, g);
+	}
 	app_internal_check(a);
 	return 0;
 }
@@ -223,9 +152,8 @@ app_state_fini(struct app_authority *a)
 	for (int usage = 0; usage < APP_USAGE_COUNT; usage++)
 		app_profile_free(TAKE(a->profiles[usage]));
 	app_templates_fini(a);
-	for (size_t i = 0; i < a->chain_count; i++)
-		free((void *)a->chain[i].data);
-	a->chain_count = 0;
+	app_rollover_fini(a);
+	app_generation_fini(a);
 	secret_free(TAKE(a->challenge_key));
 	secret_free(TAKE(a->static_challenge));
 }

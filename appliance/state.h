@@ -5,6 +5,7 @@
  *	link ────┼─▶ enroll ─▶ issue ───┤
  *	         └─▶ internal ──▲       └─▶ signer (over link)
  *	publish ─▶ store, signer, link
+ *	rollover ─▶ generation, which says what a certificate is signed by
  *
  * Threads:  the authority's loop.
  * Owner:    the role (authority.c) or a test; each module owns its member.
@@ -19,6 +20,7 @@
 #include "appliance/challenge.h"
 #include "appliance/control.h"
 #include "appliance/enroll.h"
+#include "appliance/generation.h"
 #include "appliance/internal.h"
 #include "appliance/issue.h"
 #include "appliance/link.h"
@@ -26,17 +28,19 @@
 #include "appliance/policy.h"
 #include "appliance/publish.h"
 #include "appliance/responder.h"
+#include "appliance/rollover.h"
 #include "appliance/templates.h"
-
-enum { APP_CHAIN_MAX = 8 };
 
 struct app_authority {
 	struct loop *loop;
 	const struct config *conf; /* borrowed; changes at a reload */
 	struct app_store *store;
 	struct secret *challenge_key;
-	struct secret *static_challenge;   /* NULL: none */
-	struct bytes chain[APP_CHAIN_MAX]; /* DER, the CA's own first; owned */
+	struct secret *static_challenge; /* NULL: none */
+	struct app_generation generations[CA_GENERATIONS];
+	struct app_issuers issuers; /* what each of them is */
+	unsigned current;           /* the one that issues; the next three are its own */
+	struct bytes chain[APP_CHAIN_MAX];
 	size_t chain_count;
 	struct app_issuer issuer;
 	struct app_profile *profiles[APP_USAGE_COUNT]; /* none for APP_USAGE_CA and APP_USAGE_DEVICE */
@@ -45,7 +49,8 @@ struct app_authority {
 	struct app_issuing issuing;
 	struct app_enrolling enrolling;
 	struct app_internal internal;
-	struct app_publish publish;
+	struct app_publish publish[CA_GENERATIONS];
+	struct app_rollover rollover;
 	struct app_responder responder;
 	struct app_control control;
 	struct app_admin admin;
@@ -72,13 +77,7 @@ void app_state_init(struct app_authority *a, struct loop *loop);
 MUST_CHECK int app_state_configure(struct app_authority *a, const struct config *conf, struct err *e);
 
 /*
- * Takes copies of the chain, the CA's own certificate first.  Fails with ERR_FORMAT, ERR_ALG, ERR_NOMEM, and with
- * ERR_STAGE when another chain is in use already: that needs a restart.
- */
-MUST_CHECK int app_state_chain(struct app_authority *a, const struct msg_list *certificates, struct err *e);
-
-/*
- * Opens the store and the challenge key under paths.state, makes the CA certificate known to it, and starts the
+ * Opens the store and the challenge key under paths.state, makes the CA's generations known to it, and starts the
  * modules. Blocks; before the loop runs.  Fails with what app_store_open() and app_challenge_key_open() say, ERR_STAGE
  * without configuration or chain.
  */

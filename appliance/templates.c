@@ -52,6 +52,20 @@ find(const struct app_template_entry *entries, size_t count, const char *name)
 	return NULL;
 }
 
+/* With URLs of the CA's generation that issues. */
+static int
+encode(const struct build *build, struct app_template_entry *entry, struct err *e)
+{
+	struct app_template own = entry->template;
+	unsigned g = build->authority->current;
+
+	if (app_generation_url(entry->template.crl_url, g, own.crl_url, sizeof(own.crl_url)) != 0 ||
+	    app_generation_url(entry->template.ca_url, g, own.ca_url, sizeof(own.ca_url)) != 0)
+		return err_set(e, ERR_CONFIG, 0, "template \"%s\": a URL is too long with the number of the CA",
+			       own.name);
+	return app_profile_of(build->conf, &own, &entry->profile, e);
+}
+
 static int
 add(struct build *build, const struct app_template *template, enum app_template_origin origin, struct err *e)
 {
@@ -68,7 +82,7 @@ add(struct build *build, const struct app_template *template, enum app_template_
 		entry->template.permission_count = row->permission_count;
 	}
 	build->count++;
-	return app_profile_of(build->conf, &entry->template, &entry->profile, e);
+	return encode(build, entry, e);
 }
 
 static int
@@ -143,9 +157,12 @@ static int
 rebuild(struct app_authority *a, const struct config *conf, struct err *e)
 {
 	struct app_templates *templates = &a->templates;
-	struct build build = {.authority = a, .conf = conf};
-	int rc;
+	struct config own;
+	struct build build = {.authority = a, .conf = &own};
+	int rc = app_generation_config(conf, a->current, &own, e);
 
+	if (rc != 0)
+		return rc;
 	build.entries = calloc(1 + APP_TEMPLATES_MAX + templates->row_count, sizeof(*build.entries));
 	if (build.entries == NULL)
 		return err_set(e, ERR_NOMEM, 0, "templates");

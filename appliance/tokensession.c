@@ -263,10 +263,11 @@ app_token_init(struct app_token *token, const char *label, struct err *e)
 }
 
 int
-app_token_generate(struct app_token *token, enum key_class class_, enum key_alg algorithm, struct buf *spki,
-		   struct err *e)
+app_token_generate(struct app_token *token, enum key_class class_, unsigned generation, enum key_alg algorithm,
+		   struct buf *spki, struct err *e)
 {
-	struct msg_key_generate m = {.key_class = (uint8_t)class_, .algorithm = (uint8_t)algorithm};
+	struct msg_key_generate m = {
+		.key_class = (uint8_t)class_, .generation = (uint8_t)generation, .algorithm = (uint8_t)algorithm};
 	int code = check_open(token, e);
 
 	if (code != 0)
@@ -276,10 +277,11 @@ app_token_generate(struct app_token *token, enum key_class class_, enum key_alg 
 }
 
 int
-app_token_sign_ca(struct app_token *token, enum digest digest, struct bytes data, struct buf *algorithm,
-		  struct buf *signature, struct err *e)
+app_token_sign_ca(struct app_token *token, unsigned generation, enum digest digest, struct bytes data,
+		  struct buf *algorithm, struct buf *signature, struct err *e)
 {
-	struct msg_sign m = {.key_class = KEY_CA, .digest = (uint8_t)digest, .data = data};
+	struct msg_sign m = {
+		.key_class = KEY_CA, .generation = (uint8_t)generation, .digest = (uint8_t)digest, .data = data};
 	struct msg_signature answer;
 	int code = check_open(token, e);
 

@@ -29,13 +29,13 @@ void app_token_close(struct app_token *token);
 /* Initialises a token with this label.  Fails with ERR_EXISTS when there is one. */
 MUST_CHECK int app_token_init(struct app_token *token, const char *label, struct err *e);
 
-/* Generates the key pair; its SubjectPublicKeyInfo is appended to spki, also with ERR_EXISTS. */
-MUST_CHECK int app_token_generate(struct app_token *token, enum key_class class_, enum key_alg algorithm,
-				  struct buf *spki, struct err *e);
+/* Generates the key pair of a class and generation (board/msg.h); its SubjectPublicKeyInfo is appended to spki, also with ERR_EXISTS. */
+MUST_CHECK int app_token_generate(struct app_token *token, enum key_class class_, unsigned generation,
+				  enum key_alg algorithm, struct buf *spki, struct err *e);
 
-/* Signs data with the CA key; appends AlgorithmIdentifier and signature. */
-MUST_CHECK int app_token_sign_ca(struct app_token *token, enum digest digest, struct bytes data, struct buf *algorithm,
-				 struct buf *signature, struct err *e);
+/* Signs data with the CA key of a generation; appends AlgorithmIdentifier and signature. */
+MUST_CHECK int app_token_sign_ca(struct app_token *token, unsigned generation, enum digest digest, struct bytes data,
+				 struct buf *algorithm, struct buf *signature, struct err *e);
 
 CLEANUP_STRUCT(app_token, app_token_close)
 

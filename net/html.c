@@ -79,11 +79,12 @@ net_html_service(const char *host, bool is_tls, const char *profile, struct buf 
 		   "administrator's page of this service, or with <code>chancery challenge create</code>.</td></tr>\n"
 		   "<tr><th>CA identifier</th><td>Anything; leave it empty if the device allows that.</td></tr>\n"
 		   "</table>\n");
-	buf_printf(out,
-		   "<h2>For whoever checks the certificates</h2>\n<table>\n"
-		   "<tr><th>CA certificate</th><td><a href=\"/ca\">/ca</a> &ndash; compare its fingerprint with the "
-		   "one that your administrator tells you</td></tr>\n"
-		   "<tr><th>Revocation list</th><td><a href=\"/crl\">/crl</a> (CRL)</td></tr>\n</table>\n");
+	buf_printf(out, "<h2>For whoever checks the certificates</h2>\n<table>\n"
+			"<tr><th>CA certificate</th><td><a href=\"/ca/current\">/ca/current</a> &ndash; compare its "
+			"fingerprint with the "
+			"one that your administrator tells you</td></tr>\n"
+			"<tr><th>Revocation list</th><td><a href=\"/crl/current\">/crl/current</a> "
+			"(CRL)</td></tr>\n</table>\n");
 	put_tail(out);
 }
 

@@ -25,7 +25,7 @@ struct net_pkiop_set {
 	struct ipc *authority;
 	struct ipc *signer;
 	struct net_identity *identity;
-	struct net_page *crl;
+	struct net_page *crl[CA_GENERATIONS];
 	unsigned count;
 };
 
@@ -138,7 +138,7 @@ finish_reply(struct op *op, struct bytes body)
 static void
 reply(struct op *op, const struct msg_decision *decision)
 {
-	const struct msg_identity *is = &op->identity->is;
+	const struct bytes ca = net_identity_ca(op->identity, decision->certificate);
 	struct net_scep_answer answer = {
 		.status = decision->status,
 		.fail_info = (enum scep_fail)decision->fail_info,
@@ -147,8 +147,8 @@ reply(struct op *op, const struct msg_decision *decision)
 		.hresult = decision->hresult,
 		.certificate = decision->certificate,
 		.crl = op->crl != NULL ? op->crl->body : (struct bytes){NULL, 0},
-		.ra_sign = is->ra_sign,
-		.extra = is->chain.item,
+		.ra_sign = net_identity_signer(op->identity, op->request),
+		.extra = &ca,
 		.extra_count = op->profile.certrep_ca ? 1 : 0,
 		.empty_content = op->profile.certrep_empty_content,
 	};
@@ -220,17 +220,6 @@ remaining_ms(const struct op *op)
 
 static void on_answer(int code, const struct ipc_message *message, void *arg);
 
-/* RFC 8894 3.2.1.1: the client chooses the id, so it is its own only together with who signs. */
-static void
-requester_hash(const struct op *op, uint8_t hash[32])
-{
-	struct x509 ca = {.whole = {NULL, 0}};
-
-	if (x509_parse(op->identity->is.chain.item[0], &ca, NULL) != 0)
-		ca.tbs.subject = (struct bytes){NULL, 0};
-	x509_requester_hash(&op->request->cert, ca.tbs.subject, hash);
-}
-
 static int
 send_lookup(struct op *op, int timeout_ms)
 {
@@ -240,7 +229,8 @@ send_lookup(struct op *op, int timeout_ms)
 		.key_hash = {hash, sizeof(hash)},
 	};
 
-	requester_hash(op, hash);
+	/* RFC 8894 3.2.1.1: the client chooses the id, so it is its own only together with who signs. */
+	net_identity_requester_hash(op->identity, &op->request->cert, hash);
 	return msg_transaction_call(op->set->authority, &ask, timeout_ms, on_answer, op);
 }
 
@@ -276,34 +266,53 @@ send_unwrap(struct op *op, int timeout_ms)
 }
 
 static void
-reply_crl(struct op *op, struct net_page *crl)
+reply_crl(struct op *op, unsigned generation)
 {
-	struct msg_decision found = {.status = STATUS_ISSUED};
-
-	op->crl = net_page_ref(crl);
-	reply(op, &found);
+	if (generation < CA_GENERATIONS && op->set->crl[generation] != NULL)
+		op->crl = net_page_ref(op->set->crl[generation]);
+	if (op->crl == NULL)
+		finish_retry(op, ERR_CLOSED, "crl", "there is no CRL yet");
+	else if (op->crl->body.len > NET_SCEP_CRL_MAX)
+		refuse(op, SCEP_BAD_REQUEST, "the CRL is too large for SCEP; it is at /crl");
+	else
+		reply(op, &(struct msg_decision){.status = STATUS_ISSUED});
 }
 
 /* GetCRL is answered from memory; what is no query looks like what could not be decrypted. */
 static void
 take_query(struct op *op)
 {
-	struct net_page *crl = op->set->crl;
+	unsigned generation = CA_GENERATIONS;
 	struct bytes issuer;
-	struct x509 ca;
 
 	if (net_scep_issuer_serial(buf_bytes(&op->csr), &issuer, &op->serial) != 0)
 		refuse(op, SCEP_BAD_MESSAGE_CHECK, op->cause[0] != '\0' ? op->cause : "no IssuerAndSerialNumber");
-	else if (x509_parse(op->identity->is.chain.item[0], &ca, NULL) != 0 || !bytes_equal(issuer, ca.tbs.subject))
+	else if ((generation = net_identity_named(op->identity, issuer, CA_GENERATIONS)) == CA_GENERATIONS)
 		refuse(op, SCEP_BAD_CERT_ID, "asked about another CA");
-	else if (op->request->message_type == NET_SCEP_GET_CERT)
+	else if (op->request->message_type == NET_SCEP_GET_CERT ||
+		 net_identity_named(op->identity, issuer, generation) < CA_GENERATIONS)
 		enter(op, FETCH);
-	else if (crl == NULL)
-		finish_retry(op, ERR_CLOSED, "crl", "there is no CRL yet");
-	else if (crl->body.len > NET_SCEP_CRL_MAX)
-		refuse(op, SCEP_BAD_REQUEST, "the CRL is too large for SCEP; it is at /crl");
 	else
-		reply_crl(op, crl);
+		reply_crl(op, generation);
+}
+
+/* For GetCRL the certificate tells whose CRL is wanted, where the name does not; unknown ones get the newest. */
+static void
+take_fetched(struct op *op, const struct ipc_message *message)
+{
+	struct msg_decision decision;
+	struct bytes issuer;
+	unsigned generation;
+
+	if (op->request->message_type != NET_SCEP_GET_CRL || msg_decision_get(message->body, &decision) != 0 ||
+	    decision.status == STATUS_RETRY) {
+		take_decision(op, message);
+		return;
+	}
+	generation = net_identity_issuer(op->identity, decision.certificate);
+	if (generation == CA_GENERATIONS && net_scep_issuer_serial(buf_bytes(&op->csr), &issuer, &op->serial) == 0)
+		generation = net_identity_named(op->identity, issuer, CA_GENERATIONS);
+	reply_crl(op, generation);
 }
 
 static void
@@ -412,7 +421,7 @@ static const struct step steps[STATE_COUNT] = {
 	[LOOKUP] = {"transaction", send_lookup, take_decision, ROLE_AUTHORITY, MSG_DECISION},
 	[UNWRAP] = {"unwrap", send_unwrap, take_unwrapped, ROLE_SIGNER, MSG_UNWRAPPED},
 	[DECIDE] = {"enroll", send_enroll, take_decision, ROLE_AUTHORITY, MSG_DECISION},
-	[FETCH] = {"certificate", send_fetch, take_decision, ROLE_AUTHORITY, MSG_DECISION},
+	[FETCH] = {"certificate", send_fetch, take_fetched, ROLE_AUTHORITY, MSG_DECISION},
 	[SIGN] = {"sign", send_sign, take_signature, ROLE_SIGNER, MSG_SIGNATURE},
 };
 
@@ -547,7 +556,8 @@ net_pkiop_set_free(struct net_pkiop_set *set)
 		return;
 	BUG_ON(set->count != 0);
 	net_identity_free(set->identity);
-	net_page_free(set->crl);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++)
+		net_page_free(set->crl[g]);
 	free(set);
 }
 
@@ -565,11 +575,11 @@ net_pkiop_set_peers(struct net_pkiop_set *set, struct ipc *authority, struct ipc
 }
 
 void
-net_pkiop_set_crl(struct net_pkiop_set *set, struct net_page *crl)
+net_pkiop_set_crl(struct net_pkiop_set *set, unsigned generation, struct net_page *crl)
 {
-	struct net_page *old = set->crl;
+	struct net_page *old = set->crl[generation];
 
-	set->crl = crl != NULL ? net_page_ref(crl) : NULL;
+	set->crl[generation] = crl != NULL ? net_page_ref(crl) : NULL;
 	net_page_free(old);
 }
 

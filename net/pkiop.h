@@ -5,7 +5,7 @@
  *	LOOKUP  the authority    answered before: SIGN
  *	UNWRAP  the signer       the content key, then decrypt
  *	DECIDE  the authority    issues, refuses, or lets wait
- *	FETCH   the authority    instead of DECIDE for GetCert; GetCRL asks nobody
+ *	FETCH   the authority    instead of DECIDE for GetCert; GetCRL asks when two CAs have the name
  *	SIGN    the signer       the CertRep, then HTTP 200
  *
  * A transaction that was answered before is answered again before any private-key work.  Whatever is wrong inside the
@@ -62,8 +62,8 @@ void net_pkiop_set_peers(struct net_pkiop_set *set, struct ipc *authority, struc
 /* The certificates in use from now on; takes a reference. */
 void net_pkiop_set_identity(struct net_pkiop_set *set, struct net_identity *identity);
 
-/* The full CRL that GetCRL gets from now on; takes a reference, NULL for none. */
-void net_pkiop_set_crl(struct net_pkiop_set *set, struct net_page *crl);
+/* The full CRL of a generation that GetCRL gets from now on; takes a reference, NULL for none. */
+void net_pkiop_set_crl(struct net_pkiop_set *set, unsigned generation, struct net_page *crl);
 
 /* Works on what is asked, and calls fn exactly once, perhaps before it returns. */
 void net_pkiop_start(struct net_pkiop_set *set, const struct net_pkiop_ask *ask, net_pkiop_fn fn, void *arg);

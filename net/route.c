@@ -112,13 +112,15 @@ answer_crl(const struct net_route *route, struct net_http_request *request, stru
 /* ---- SCEP ------------------------------------------------------------------------------------------------------- */
 
 static void
-serve_capabilities(const struct config_profile *profile, struct net_http_request *request)
+serve_capabilities(const struct net_route *route, const struct config_profile *profile,
+		   struct net_http_request *request)
 {
+	bool next_ca = route->identity != NULL && route->identity->next != NULL;
 	struct net_http_answer answer = {.status = 200, .type = "text/plain"};
 	AUTO_BUF out;
 
 	buf_init(&out, CAPS_MAX);
-	net_scep_capabilities(profile, &out);
+	net_scep_capabilities(profile, next_ca, &out);
 	answer.body = buf_bytes(&out);
 	net_http_answer(request, &answer);
 }
@@ -228,14 +230,17 @@ serve_scep(const struct net_route *route, const struct config_profile *profile, 
 
 	switch (query->operation) {
 	case NET_QUERY_GETCACAPS:
-		serve_capabilities(profile, request);
+		serve_capabilities(route, profile, request);
 		break;
 	case NET_QUERY_GETCACERT:
 		certificates = route->identity != NULL ? net_identity_getcacert(route->identity, profile) : NULL;
 		answer_page_or_retry(request, certificates);
 		break;
 	case NET_QUERY_GETNEXTCACERT:
-		net_http_answer_text(request, 404, "there is no next CA certificate"); /* facts C39 */
+		if (route->identity != NULL && route->identity->next != NULL)
+			answer_page(request, route->identity->next, 0);
+		else
+			net_http_answer_text(request, 404, "there is no next CA certificate"); /* facts C39 */
 		break;
 	case NET_QUERY_PKIOPERATION:
 		serve_operation(route, profile, request, query);
@@ -254,10 +259,45 @@ serve_scep(const struct net_route *route, const struct config_profile *profile, 
 
 /* ---- other pages ------------------------------------------------------------------------------------------------ */
 
+/* The generation of the CA that a path below place means; CA_GENERATIONS: there is none such. */
+static unsigned
+generation_of(const struct net_route *route, struct bytes path, const char *place)
+{
+	size_t skip = strlen(place) + 1;
+	unsigned number = 0;
+
+	if (net_query_path_is(path, place, "/current"))
+		return route->identity != NULL ? route->identity->shown : 0;
+	if (path.len <= skip)
+		return 0;
+	for (size_t i = skip; i < path.len; i++) {
+		if (path.data[i] < '0' || path.data[i] > '9' || number > CA_GENERATIONS)
+			return CA_GENERATIONS;
+		number = number * 10 + (unsigned)(path.data[i] - '0');
+	}
+	if (number == 0 || number > CA_GENERATIONS)
+		return CA_GENERATIONS;
+	/* Before anything is known of the CA, any may come. */
+	if (route->identity != NULL && route->identity->ca[number - 1] == NULL)
+		return CA_GENERATIONS;
+	return number - 1;
+}
+
+static void
+answer_no_ca(struct net_http_request *request)
+{
+	net_http_answer_text(request, 404, "there is no CA with this number");
+}
+
 static void
 serve_crl(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
-	answer_crl(route, request, route->crl);
+	unsigned g = generation_of(route, query->path, "/crl");
+
+	if (g == CA_GENERATIONS)
+		answer_no_ca(request);
+	else
+		answer_crl(route, request, route->crl[g]);
 }
 
 /* A GET has the request behind "/ocsp/"; base64 may hold more slashes. */
@@ -275,16 +315,25 @@ serve_ocsp(const struct net_route *route, struct net_http_request *request, cons
 static void
 serve_delta(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
+	unsigned g = generation_of(route, query->path, "/delta.crl");
+
 	if (route->conf->ca_delta_hours == 0)
 		net_http_answer_text(request, 404, "there are no delta CRLs");
+	else if (g == CA_GENERATIONS)
+		answer_no_ca(request);
 	else
-		answer_crl(route, request, route->delta);
+		answer_crl(route, request, route->delta[g]);
 }
 
 static void
 serve_ca(const struct net_route *route, struct net_http_request *request, const struct net_query *query)
 {
-	answer_page_or_retry(request, route->identity != NULL ? route->identity->ca : NULL);
+	unsigned g = generation_of(route, query->path, "/ca");
+
+	if (g == CA_GENERATIONS)
+		answer_no_ca(request);
+	else
+		answer_page_or_retry(request, route->identity != NULL ? route->identity->ca[g] : NULL);
 }
 
 static void

@@ -6,6 +6,9 @@
  * with "/pkiclient.exe" behind it, in any case.  They are as the settings say; /scep/NAME is as the SCEP profile of
  * that name says, and nothing when there is none.  A GET without an operation gets a page for people (net/html.h).
  *
+ * /crl, /delta.crl and /ca are those of the CA's first generation for good, as its certificates say so; a later one's
+ * have its number behind, from 2 on, and "current" is the newest.
+ *
  * Threads:  the loop's thread alone.
  */
 #ifndef NET_ROUTE_H
@@ -21,8 +24,9 @@
 struct net_route {
 	const struct config *conf;
 	struct net_identity *identity; /* NULL before the authority sent one */
-	struct net_page *crl;          /* NULL as above */
-	struct net_page *delta;        /* the delta CRL; NULL as above, or when none is made */
+	/* Of each generation of the CA the full and the delta CRL; NULL as above, or when none is made. */
+	struct net_page *const *crl;
+	struct net_page *const *delta;
 	struct net_pkiop_set *operations;
 	struct net_ocspkeep *ocsp;
 	struct ipc *authority; /* NULL while it is away */

@@ -180,10 +180,10 @@ MUST_CHECK int net_scep_certs_only(const struct bytes *certs, size_t count, stru
 struct net_scep_policy net_scep_policy_of(const struct config_profile *profile);
 
 /*
- * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF: what profile lets in, then what it says beside.
- * Its blank line makes strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
+ * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF: what profile lets in and, with next_ca,
+ * GetNextCACert, then what it says beside.  Its blank line makes strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
  */
-void net_scep_capabilities(const struct config_profile *profile, struct buf *out);
+void net_scep_capabilities(const struct config_profile *profile, bool next_ca, struct buf *out);
 
 CLEANUP_STRUCT(net_scep_request, net_scep_request_free)
 CLEANUP_STRUCT(net_scep_reply, net_scep_reply_free)

@@ -438,14 +438,15 @@ net_scep_policy_of(const struct config_profile *profile)
 }
 
 void
-net_scep_capabilities(const struct config_profile *profile, struct buf *out)
+net_scep_capabilities(const struct config_profile *profile, bool next_ca, struct buf *out)
 {
 	const char *list = profile->caps_extra;
 	const char *word;
 	size_t len;
 
-	buf_printf(out, "AES\n%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n", profile->des3 ? "DES3\n" : "",
-		   profile->renewal ? "Renewal\n" : "", profile->sha1 ? "SHA-1\n" : "");
+	buf_printf(out, "AES\n%s%sPOSTPKIOperation\n%s%sSHA-256\nSHA-512\nSCEPStandard\n",
+		   profile->des3 ? "DES3\n" : "", next_ca ? "GetNextCACert\n" : "", profile->renewal ? "Renewal\n" : "",
+		   profile->sha1 ? "SHA-1\n" : "");
 	while ((word = config_check_word(&list, &len)) != NULL)
 		buf_printf(out, "%.*s\n", (int)len, word);
 	if (profile->caps_blank_line)

@@ -26,8 +26,8 @@ struct net_serve {
 	struct ipc *authority;
 	struct ipc *signer;
 	struct net_identity *identity;
-	struct net_page *crl;
-	struct net_page *delta;
+	struct net_page *crl[CA_GENERATIONS];
+	struct net_page *delta[CA_GENERATIONS];
 	struct {
 		int kind;
 		int fd; /* -1 once it accepts */
@@ -167,16 +167,16 @@ take_crl(struct net_serve *serve, struct bytes body, struct err *e)
 	struct msg_crl message;
 	int rc = 0;
 
-	if (msg_crl_get(body, &message) != 0)
+	if (msg_crl_get(body, &message) != 0 || message.generation >= CA_GENERATIONS)
 		return err_set(e, ERR_FORMAT, 0, "the authority's CRL message is malformed");
 	if (message.delta == 0 || message.crl.len > 0)
 		rc = net_page_new("application/pkix-crl", message.crl, message.this_update, message.next_update, &page);
 	if (rc != 0)
 		return err_set(e, rc, 0, "keep the CRL");
-	place = message.delta != 0 ? &serve->delta : &serve->crl;
+	place = message.delta != 0 ? &serve->delta[message.generation] : &serve->crl[message.generation];
 	net_page_free(*place);
 	*place = page;
-	net_pkiop_set_crl(serve->operations, serve->crl);
+	net_pkiop_set_crl(serve->operations, message.generation, serve->crl[message.generation]);
 	return 0;
 }
 
@@ -344,8 +344,10 @@ net_serve_free(struct net_serve *serve)
 			close(serve->listeners[i].fd);
 	}
 	net_identity_free(serve->identity);
-	net_page_free(serve->crl);
-	net_page_free(serve->delta);
+	for (unsigned g = 0; g < CA_GENERATIONS; g++) {
+		net_page_free(serve->crl[g]);
+		net_page_free(serve->delta[g]);
+	}
 	loop_timer_free(serve->stop_timer);
 	free(serve);
 }

@@ -180,14 +180,14 @@ office_drop_front(struct office *o)
 static void
 start(struct office *o, bool with_signer)
 {
-	struct msg_list chain = {.item = {o->ca_der}, .count = 1};
+	struct msg_ca_chain chain = {.certificates = {.item = {o->ca_der}, .count = 1}};
 	struct err e = {0};
 
 	assert_int_equal(loop_new(&o->loop), 0);
 	o->mood = OFFICE_SIGNS;
 	app_state_init(&o->authority, o->loop);
 	assert_int_equal(app_state_configure(&o->authority, &o->conf, &e), 0);
-	assert_int_equal(app_state_chain(&o->authority, &chain, &e), 0);
+	assert_int_equal(app_generation_take(&o->authority, &chain, &e), 0);
 	if (with_signer)
 		office_connect_signer(o);
 	if (app_state_open(&o->authority, &e) != 0)

@@ -447,7 +447,7 @@ TEST(shows_revokes_and_publishes)
 	snprintf(line, sizeof(line), "certificate revoke %s --reason keyCompromise", serial);
 	CHECK_INT(chancery(&o, line), APP_EXIT_OK);
 	CHECK(strstr(out, "CRL 2") != NULL);
-	CHECK_INT(o.authority.publish.entries, 1);
+	CHECK_INT(o.authority.publish[0].entries, 1);
 	CHECK_INT(chancery(&o, line), APP_EXIT_FAILED);
 	CHECK(strstr(error, "revoked already") != NULL);
 	snprintf(line, sizeof(line), "certificate show %s", serial);
@@ -505,7 +505,7 @@ TEST(revokes_while_the_token_is_away_and_says_so)
 	CHECK_INT(chancery(&o, "status"), APP_EXIT_FAILED);
 	CHECK(strstr(out, "DEGRADED") != NULL);
 	office_connect_signer(&o);
-	OFFICE_UNTIL(&o, o.authority.publish.entries == 1);
+	OFFICE_UNTIL(&o, o.authority.publish[0].entries == 1);
 	CHECK_INT(chancery(&o, "status"), APP_EXIT_OK);
 	CHECK(strstr(out, "OPERATIONAL") != NULL);
 	office_close(&o);
@@ -520,7 +520,7 @@ TEST(replaces_an_ra_certificate_that_is_revoked_and_refuses_to_revoke_the_ca)
 
 	open_control(&o);
 	identities = o.front.identities;
-	CHECK_INT(x509_parse(o.authority.internal.ra[APP_RA_SIGN].certificates[0], &cert, NULL), 0);
+	CHECK_INT(x509_parse(o.authority.internal.ra[APP_RA_SIGN].certificates[0].der, &cert, NULL), 0);
 	snprintf(line, sizeof(line), "certificate revoke %s", bytes_hex(cert.tbs.serial, hex, sizeof(hex)));
 	CHECK_INT(chancery(&o, line), APP_EXIT_OK);
 	OFFICE_UNTIL(&o, o.front.identities > identities);
@@ -558,9 +558,9 @@ TEST(says_so_when_there_is_no_pem_or_too_much)
 	CHECK_TEXT(out, "");
 	CHECK(strstr(error, "no certificate") != NULL);
 
-	OFFICE_UNTIL(&o, o.authority.publish.number == 2 && o.authority.publish.job == NULL);
-	free((void *)o.authority.publish.crl.data);
-	o.authority.publish.crl = big;
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 2 && o.authority.publish[0].job == NULL);
+	free((void *)o.authority.publish[0].crl.data);
+	o.authority.publish[0].crl = big;
 	CHECK_INT(chancery(&o, "crl show --pem"), APP_EXIT_FAILED);
 	CHECK_TEXT(out, "");
 	CHECK(strstr(error, "/crl") != NULL);
@@ -644,7 +644,7 @@ TEST(lets_a_command_that_works_take_its_time)
 	o.mood = OFFICE_SILENT;
 	call(&o, &caller);
 	send_words(&caller, "crl make");
-	OFFICE_UNTIL(&o, o.authority.publish.job != NULL);
+	OFFICE_UNTIL(&o, o.authority.publish[0].job != NULL);
 	session = list_entry(o.authority.control.sessions.next, struct app_session, link);
 	loop_timer_set(session->timer, 0);
 	for (int i = 0; i < 10; i++)

@@ -108,7 +108,7 @@ publish(struct office *o)
 {
 	int before = o->front.deltas;
 
-	app_publish_revoked(&o->authority, NULL);
+	app_publish_revoked(&o->authority, 0, NULL);
 	OFFICE_UNTIL(o, o->front.deltas > before);
 }
 
@@ -146,7 +146,7 @@ TEST(a_delta_says_what_changed_since_the_full_crl_and_shares_its_numbers)
 	/* What the next full one says, its delta does not repeat. */
 	app_publish_make(&o.authority, NULL);
 	OFFICE_UNTIL(&o, o.front.crls == 3 && o.front.deltas == 5);
-	CHECK_INT(o.authority.publish.entries, 1);
+	CHECK_INT(o.authority.publish[0].entries, 1);
 	check_delta(&o, 8, 7, -1);
 	office_close(&o);
 }
@@ -159,10 +159,10 @@ TEST(numbers_go_on_behind_a_delta_after_a_restart)
 	o.conf.ca_delta_hours = 24;
 	app_publish_make(&o.authority, NULL);
 	OFFICE_UNTIL(&o, o.front.deltas == 1);
-	CHECK_INT(o.authority.publish.last, 3);
+	CHECK_INT(o.authority.publish[0].last, 3);
 	office_stop(&o);
 	office_open_again(&o, true);
-	OFFICE_UNTIL(&o, o.authority.publish.number == 4 && o.authority.publish.delta.number == 5);
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 4 && o.authority.publish[0].delta.number == 5);
 	office_close(&o);
 }
 

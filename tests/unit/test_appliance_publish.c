@@ -81,12 +81,12 @@ TEST(keeps_the_old_crl_while_the_signer_is_away_and_heals_by_itself)
 	app_publish_make(&o.authority, &wait);
 	OFFICE_UNTIL(&o, told.times > 0);
 	CHECK(told.code != 0);
-	CHECK_INT(o.authority.publish.number, 1);
-	CHECK(o.authority.publish.crl.len > 0);
+	CHECK_INT(o.authority.publish[0].number, 1);
+	CHECK(o.authority.publish[0].crl.len > 0);
 	/* Nobody asks again: the signer's return is enough. */
 	office_connect_signer(&o);
 	OFFICE_UNTIL(&o, o.front.crls > before);
-	CHECK_INT(o.authority.publish.number, 2);
+	CHECK_INT(o.authority.publish[0].number, 2);
 	CHECK_INT(told.times, 1);
 	office_close(&o);
 }
@@ -122,8 +122,8 @@ TEST(puts_a_revoked_certificate_on_the_next_crl)
 	OFFICE_UNTIL(&o, told.times > 0 && o.front.crls == 2);
 	CHECK_INT(told.code, 0);
 	CHECK_INT(crl_entries(&o), 1);
-	CHECK_INT(o.authority.publish.entries, 1);
-	CHECK_INT(o.authority.publish.number, 2);
+	CHECK_INT(o.authority.publish[0].entries, 1);
+	CHECK_INT(o.authority.publish[0].number, 2);
 	EVP_PKEY_free(key);
 	office_close(&o);
 }
@@ -141,7 +141,7 @@ TEST(serves_all_that_is_asked_meanwhile_with_one_more_crl)
 	}
 	OFFICE_UNTIL(&o, told.times == 10);
 	CHECK_INT(told.code, 0);
-	CHECK_INT(o.authority.publish.number, 3);
+	CHECK_INT(o.authority.publish[0].number, 3);
 	CHECK_INT(o.signatures[KEY_CRL], 3);
 	office_close(&o);
 }
@@ -164,8 +164,8 @@ TEST(goes_on_with_number_and_list_after_a_restart)
 	office_open_again(&o, false);
 	OFFICE_UNTIL(&o, o.front.crls == 1 && o.front.identities == 1);
 	CHECK(o.authority.internal.ready);
-	CHECK_INT(o.authority.publish.number, 2);
-	CHECK_INT(o.authority.publish.entries, 1);
+	CHECK_INT(o.authority.publish[0].number, 2);
+	CHECK_INT(o.authority.publish[0].entries, 1);
 	CHECK_INT(crl_entries(&o), 1);
 	EVP_PKEY_free(key);
 	office_close(&o);
@@ -191,7 +191,7 @@ TEST(publishes_at_the_start_what_a_crash_kept_off_the_crl)
 	CHECK_INT(crl_entries(&o), 0);
 	office_stop(&o);
 	office_open_again(&o, true);
-	OFFICE_UNTIL(&o, o.authority.publish.number == 2 && o.front.crls == 2);
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 2 && o.front.crls == 2);
 	CHECK_INT(crl_entries(&o), 2);
 	free((void *)csr.data);
 	EVP_PKEY_free(key);
@@ -230,7 +230,7 @@ TEST(keeps_what_expired_while_the_appliance_was_off_for_one_crl_more)
 	late = now + (o.conf.template_validity_days + 1) * (int64_t)DAY_S + 3 * (int64_t)o.conf.ca_crl_hours * 3600;
 	clock_set_fake(late, -1);
 	office_open_again(&o, true);
-	OFFICE_UNTIL(&o, o.authority.publish.number == 3 && o.front.crls == 2);
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 3 && o.front.crls == 2);
 	CHECK_INT(crl_entries(&o), 1);
 	make_crl_at(&o, late + 60);
 	CHECK_INT(crl_entries(&o), 0);
@@ -246,15 +246,15 @@ TEST(gives_no_crl_an_earlier_date_than_the_one_before_it)
 	int64_t now = clock_wall(), first;
 
 	office_open(&o, true);
-	first = o.authority.publish.this_update;
+	first = o.authority.publish[0].this_update;
 	make_crl_at(&o, now - 200);
-	CHECK(o.authority.publish.this_update >= first);
-	CHECK_INT(o.authority.publish.next_update,
-		  o.authority.publish.this_update + (int64_t)o.conf.ca_crl_hours * 3600);
+	CHECK(o.authority.publish[0].this_update >= first);
+	CHECK_INT(o.authority.publish[0].next_update,
+		  o.authority.publish[0].this_update + (int64_t)o.conf.ca_crl_hours * 3600);
 	/* A clock that was far off is mended all the same: nobody takes a CRL of next year. */
 	make_crl_at(&o, now + 300 * (int64_t)DAY_S);
 	make_crl_at(&o, now);
-	CHECK_INT(o.authority.publish.this_update, now);
+	CHECK_INT(o.authority.publish[0].this_update, now);
 	clock_set_fake(-1, -1);
 	office_close(&o);
 }
@@ -271,15 +271,15 @@ TEST(makes_no_crl_with_a_clock_before_the_ca)
 	clock_set_fake(86400, -1);
 	office_open_again(&o, false);
 	office_connect_signer(&o);
-	OFFICE_UNTIL(&o, o.front.crls > 0 && o.authority.publish.job == NULL);
+	OFFICE_UNTIL(&o, o.front.crls > 0 && o.authority.publish[0].job == NULL);
 	app_publish_make(&o.authority, &wait);
 	OFFICE_UNTIL(&o, told.times > 0);
 	CHECK_INT(told.code, ERR_STAGE);
-	CHECK_INT(o.authority.publish.number, 1);
+	CHECK_INT(o.authority.publish[0].number, 1);
 	CHECK_INT(o.signatures[KEY_CRL], 0);
 	clock_set_fake(-1, -1);
 	app_publish_wake(&o.authority);
-	OFFICE_UNTIL(&o, o.authority.publish.number == 2);
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 2);
 	office_close(&o);
 }
 
@@ -290,13 +290,13 @@ TEST(makes_the_next_crl_when_it_is_due_and_not_before)
 
 	office_open(&o, true);
 	app_publish_wake(&o.authority);
-	CHECK(o.authority.publish.job == NULL);
+	CHECK(o.authority.publish[0].job == NULL);
 	clock_set_fake(now + o.conf.ca_crl_interval_minutes * 60 - 60, -1);
 	app_publish_wake(&o.authority);
-	CHECK(o.authority.publish.job == NULL);
+	CHECK(o.authority.publish[0].job == NULL);
 	clock_set_fake(now + o.conf.ca_crl_interval_minutes * 60 + 60, -1);
 	app_publish_wake(&o.authority);
-	OFFICE_UNTIL(&o, o.authority.publish.number == 2);
+	OFFICE_UNTIL(&o, o.authority.publish[0].number == 2);
 	clock_set_fake(-1, -1);
 	office_close(&o);
 }

@@ -213,7 +213,7 @@ TEST(certificates_of_the_appliance_itself_do_not_renew)
 	struct bytes ra;
 
 	world_open(&w, NULL);
-	ra = w.o.authority.internal.ra[APP_RA_SIGN].certificates[0];
+	ra = w.o.authority.internal.ra[APP_RA_SIGN].certificates[0].der;
 	w.o.conf.scep_renewal_subject_match = false;
 	check_refused(&w, SCEP_BAD_REQUEST, &(struct renewal){.signer = ra, .by = certs_rsa()});
 	world_close(&w);

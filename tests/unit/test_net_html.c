@@ -41,7 +41,7 @@ TEST(the_service_page_says_what_to_type)
 	make("pki.example:8080", false);
 	CHECK(has("<code>http://pki.example:8080/certsrv/mscep/mscep.dll</code>"));
 	CHECK(has("<title>Network Device Enrollment Service</title>"));
-	CHECK(has("href=\"/ca\"") && has("href=\"/crl\""));
+	CHECK(has("href=\"/ca/current\"") && has("href=\"/crl/current\""));
 	make("[2001:db8::1]", true);
 	CHECK(has("<code>https://[2001:db8::1]/scep</code>"));
 }

@@ -78,14 +78,19 @@ TEST(capabilities_are_what_is_served)
 	AUTO_BUF out;
 
 	buf_init(&out, 1000);
-	net_scep_capabilities(&profile, &out);
+	net_scep_capabilities(&profile, false, &out);
 	CHECK(bytes_equal(buf_bytes(&out), bytes_of_text("AES\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n")));
 	buf_clear(&out);
 	profile = (struct config_profile){.sha1 = true, .des3 = true, .renewal = true, .caps_blank_line = true};
-	net_scep_capabilities(&profile, &out);
+	net_scep_capabilities(&profile, false, &out);
 	CHECK(bytes_equal(
 		buf_bytes(&out),
 		bytes_of_text("AES\nDES3\nPOSTPKIOperation\nRenewal\nSHA-1\nSHA-256\nSHA-512\nSCEPStandard\n\n")));
+	buf_clear(&out);
+	profile = (struct config_profile){.sha1 = false};
+	net_scep_capabilities(&profile, true, &out);
+	CHECK(bytes_equal(buf_bytes(&out),
+			  bytes_of_text("AES\nGetNextCACert\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n")));
 }
 
 TEST(a_profile_adds_lines_to_the_capabilities)
@@ -94,7 +99,7 @@ TEST(a_profile_adds_lines_to_the_capabilities)
 	AUTO_BUF out;
 
 	buf_init(&out, 1000);
-	net_scep_capabilities(&profile, &out);
+	net_scep_capabilities(&profile, false, &out);
 	CHECK(bytes_equal(buf_bytes(&out), bytes_of_text("AES\nPOSTPKIOperation\nSHA-256\nSHA-512\nSCEPStandard\n"
 							 "SHA-384\nExample.com-Name\n")));
 }
