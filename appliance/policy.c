@@ -324,7 +324,7 @@ int
 app_policy_set(struct app_authority *a, const struct msg_policy_module *m, struct err *e)
 {
 	struct app_policy_module **place = place_of(a, m->name);
-	struct app_policy_module *module;
+	struct app_policy_module *module = NULL;
 	int code;
 
 	if (calls_of(m->kind) == NULL)

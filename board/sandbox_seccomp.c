@@ -187,35 +187,14 @@ static const struct allowed console_connections[] = {
 };
 
 /*
- * The courier looks names up and connects.  It reads what that needs (resolv.conf, hosts, the machine's list of roots), and
- * its user owns no file.
+ * The courier looks names up and connects.  It reads what that needs (resolv.conf, hosts, the machine's list of
+ * roots), and its user owns no file.
  */
 static const struct allowed outbound[] = {
-	ANY(socket),
-	ANY(socketpair),
-	ANY(connect),
-	ANY(bind),
-	ANY(setsockopt),
-	ANY(sendmmsg),
-	ANY(recvmmsg),
-	ANY(select),
-	ANY(pselect6),
-	ANY(pipe2),
-	ANY(uname),
-	ANY(openat),
-	ANY(open),
-	ANY(stat),
-	ANY(lstat),
-	ANY(access),
-	ANY(faccessat2),
-	ANY(lseek),
-	ANY(pread64),
-	ANY(readlink),
-	ANY(getdents64),
-	ANY(geteuid),
-	ANY(getuid),
-	ANY(getegid),
-	ANY(getgid),
+	ANY(socket),  ANY(socketpair), ANY(connect),    ANY(bind),   ANY(setsockopt), ANY(sendmmsg), ANY(recvmmsg),
+	ANY(select),  ANY(pselect6),   ANY(pipe2),      ANY(uname),  ANY(openat),     ANY(open),     ANY(stat),
+	ANY(lstat),   ANY(access),     ANY(faccessat2), ANY(lseek),  ANY(pread64),    ANY(readlink), ANY(getdents64),
+	ANY(geteuid), ANY(getuid),     ANY(getegid),    ANY(getgid),
 };
 
 /* Modules of tokens in the machine or of SoftHSM need files, which the list above has; their drivers need ioctl(). */

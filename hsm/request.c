@@ -134,7 +134,7 @@ sign_answer(struct hsm_request *request, struct ipc *ipc)
 	return msg_signature_send(ipc, request->id, &m);
 }
 
-/* ---- sign a hash, for a TLS handshake ----------------------------------------------------------------------------- */
+/* ---- sign a hash, for a TLS handshake ---------------------------------------------------------------------------- */
 
 /* msg.def lets nobody but the courier ask this, and the key is none but its own. */
 static int

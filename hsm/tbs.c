@@ -321,8 +321,8 @@ check_request(const struct question *q, struct err *e)
 }
 
 /*
- * The attributes of the message that announces the next CA certificate (RFC 8894 4.7.1): none of SCEP's, so that it is no
- * answer to anything, and a SET, so that it is no certificate.
+ * The attributes of the message that announces the next CA certificate (RFC 8894 4.7.1): none of SCEP's, so that it is
+ * no answer to anything, and a SET, so that it is no certificate.
  */
 static int
 check_announcement(const struct question *q, struct err *e)

@@ -48,8 +48,8 @@ void net_html_service(const char *host, bool is_tls, const char *profile, struct
 void net_html_admin(const struct net_html_admin *page, struct buf *out);
 
 /*
- * Appends the page of the certificate registration point /application (letters, digits, '-', '_'), which says in the words of
- * an error that it is there (facts, microsoft.md 3.2).
+ * Appends the page of the certificate registration point /application (letters, digits, '-', '_'), which says in the
+ * words of an error that it is there (facts, microsoft.md 3.2).
  */
 void net_html_registration(const char *application, struct buf *out);
 

@@ -27,7 +27,9 @@
 struct net_http;
 struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
-/* Plain HTTP; TLS; TLS that asks for a client's certificate, for the administrator's page and for registration points. */
+/*
+ * Plain HTTP; TLS; TLS that asks for a client's certificate, for the administrator's page and for registration points.
+ */
 enum net_http_kind { NET_HTTP_PLAIN, NET_HTTP_TLS, NET_HTTP_ADMIN, NET_HTTP_REGISTRATION, NET_HTTP_KINDS };
 
 enum net_http_method { NET_HTTP_GET, NET_HTTP_HEAD, NET_HTTP_POST };

@@ -35,14 +35,16 @@ net_https_init(struct err *e)
 int
 net_https_new(struct net_https **ret_https)
 {
-	AUTO_STRUCT(net_https) https = calloc(1, sizeof(*https));
+	struct net_https *https = calloc(1, sizeof(*https));
+	CURL *curl = curl_easy_init();
 
-	if (https == NULL)
+	if (https == NULL || curl == NULL) {
+		curl_easy_cleanup(curl);
+		free(https);
 		return ERR_NOMEM;
-	https->curl = curl_easy_init();
-	if (https->curl == NULL)
-		return ERR_NOMEM;
-	*ret_https = TAKE(https);
+	}
+	https->curl = curl;
+	*ret_https = https;
 	return 0;
 }
 

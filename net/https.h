@@ -1,13 +1,13 @@
 /*
  * net/https - one outbound HTTPS call, from its beginning to its end
  *
- * libcurl does the work.  Trust is exactly what the call names: its roots and the host name in its URL; the machine's own
- * list counts only when no root is named.  No proxy (the registration point uses none, facts microsoft.md 3.2), no
+ * libcurl does the work.  Trust is exactly what the call names: its roots and the host name in its URL; the machine's
+ * own list counts only when no root is named.  No proxy (the registration point uses none, facts microsoft.md 3.2), no
  * redirects, TLS 1.2 or later.
  *
  * Threads:  a connection is used by one thread at a time; the call waits, so never in a loop.
- * Owner:    the caller; a connection stays open with the trust and the client certificate of the call that opened it, so
- *           whoever changes them makes a new one.
+ * Owner:    the caller; a connection stays open with the trust and the client certificate of the call that opened it,
+ *           so whoever changes them makes a new one.
  */
 #ifndef NET_HTTPS_H
 #define NET_HTTPS_H

@@ -5,7 +5,8 @@
  * validateRequest, successNotification or failureNotification.  Token and address are kept until they end or a call
  * fails with them; then both are fetched anew and the call is made once more.
  *
- * No independent peer can be had for tests: tests/unit/test_net_intune.c has a stand-in made from the public descriptions.
+ * No independent peer can be had for tests: tests/unit/test_net_intune.c has a stand-in made from the public
+ * descriptions.
  *
  * Threads:  several calls of a module at a time share its struct net_intune, under its lock, which is not held while
  *           anybody waits.

@@ -7,8 +7,8 @@
 #include "tests/lib/test.h"
 
 /*
- * A stand-in for Microsoft's servers, made from the public descriptions (facts, microsoft.md 4): one port plays where tokens
- * come from, the directory, and the service.
+ * A stand-in for Microsoft's servers, made from the public descriptions (facts, microsoft.md 4): one port plays where
+ * tokens come from, the directory, and the service.
  */
 static struct {
 	atomic_int tokens;
