@@ -30,12 +30,16 @@ lines_take(FILE *f, const char *name, size_t count, char ***ret_lines, struct er
 		return err_set(e, ERR_NOMEM, 0, "challenges");
 	for (n = 0; n < count; n++) {
 		room = 0;
-		if (getline(&lines[n], &room, f) <= 0)
+		if (getline(&lines[n], &room, f) <= 0) {
+			/* What it has allocated nevertheless holds no line. */
+			free(lines[n]);
+			lines[n] = NULL;
 			break;
+		}
 		lines[n][strcspn(lines[n], "\r\n")] = '\0';
 	}
 	if (n < count) {
-		challenges_free(lines, n + 1);
+		challenges_free(lines, n);
 		return err_set(e, ERR_LIMIT, 0, "%s: %zu challenges are needed, and there are %zu", name, count, n);
 	}
 	*ret_lines = lines;
