@@ -212,11 +212,11 @@ void
 fuzz_seeds(void)
 {
 	static const uint8_t hash[32];
-	struct msg_transaction transaction = {bytes_of_text("a"), {hash, sizeof(hash)}};
+	struct msg_transaction transaction = {.transaction_id = bytes_of_text("a"), .key_hash = {hash, sizeof(hash)}};
 	struct msg_get_cert get = {.serial = bytes_of_text("sixteen octets.."), .peer = "192.0.2.1"};
 	struct msg_admin admin = {.wants = ADMIN_CHALLENGE, .certificate = ground_issued(0), .peer = "192.0.2.1"};
-	struct msg_ocsp_ask ocsp = {DIGEST_SHA1, {hash, 20}, {hash, 20}, bytes_of_text("sixteen octets..")};
-	struct msg_tls_request tls = {bytes_of_text("no request")};
+	struct msg_ocsp_ask ocsp = {.name_hash = {hash, 20}, .key_hash = {hash, 20}, .serial = get.serial};
+	struct msg_tls_request tls = {.csr = bytes_of_text("no request")};
 	struct msg_enroll enroll = {.message_type = 17, .csr = bytes_of_text("0"), .signer = ground_issued(0)};
 	AUTO_BUF out, body;
 

@@ -39,6 +39,7 @@ dict_of()
 	fuzz_config | fuzz_ceremony) echo config ;;
 	fuzz_query | fuzz_head | fuzz_front) echo http ;;
 	fuzz_command | fuzz_text) echo words ;;
+	fuzz_json) echo json ;;
 	*) echo der ;;
 	esac
 }

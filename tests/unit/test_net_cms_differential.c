@@ -1,7 +1,7 @@
 /*
  * Our CMS against OpenSSL's, both ways: what "openssl cms" makes we open, or refuse if we say so; what we make it
- * decrypts, verifies, and "openssl asn1parse" walks through.  Then several hundred variations by a generator, whose seed
- * is printed and can be set: SEED=1 ROUNDS=1000 build/tests/test_net_cms_differential.
+ * decrypts, verifies, and "openssl asn1parse" walks through.  Then several hundred variations by a generator, whose
+ * seed is printed and can be set: SEED=1 ROUNDS=1000 build/tests/test_net_cms_differential.
  */
 #include <ftw.h>
 #include <stdlib.h>
