@@ -118,6 +118,18 @@ submit(struct visit *visit, app_store_done_fn done)
 		visit->authority->admin.visits++;
 }
 
+/* Who hands out a challenge may enroll, and a program that does so by itself may autoenroll, on what it is good for. */
+static int
+check_template(const struct visit *visit, struct err *e)
+{
+	const char *bound = visit->binding.template_name;
+	int status = app_templates_permit(visit->authority, &visit->account, bound, APP_RIGHT_ENROLL, e);
+
+	if (status == 0 && visit->wants == ADMIN_GENERATE)
+		status = app_templates_permit(visit->authority, &visit->account, bound, APP_RIGHT_AUTOENROLL, e);
+	return status;
+}
+
 static void
 give_challenge(struct visit *visit)
 {
@@ -132,6 +144,10 @@ give_challenge(struct visit *visit)
 	if (app_binding_params(&visit->binding, visit->params, &e) != 0) {
 		log_event(ADMIN_REFUSED, log_text(visit->peer), log_text(visit->actor), log_text(e.text));
 		answer_status(visit, ADMIN_MALFORMED);
+		return;
+	}
+	if (check_template(visit, &e) != 0) {
+		refuse(visit, ADMIN_DENIED, log_text(e.text));
 		return;
 	}
 	if (!is_allowed_now(&a->admin)) {

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "board/base/file.h"
 #include "board/base/loop.h"
 #include "board/base/secret.h"
 #include "board/msg.h"
@@ -22,7 +23,7 @@
 #include "board/version.h"
 
 /* PASSWORD: octets; the appliance has its own opinion on length. */
-enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255, PASSWORD_MAX = 1024 };
+enum { EXIT_FAILED = 1, EXIT_WRONG_USE = 2, WORD_MAX = 255, PASSWORD_MAX = 1024, FILE_MAX = 256 * 1024 };
 
 /* Ids of our messages; the answer to a log-in has the same. */
 enum { ID_LOGIN = 1, ID_COMMAND = 2 };
@@ -39,6 +40,7 @@ struct options {
 
 struct call {
 	struct msg_command command;
+	struct buf file;        /* that the command is about; empty for most */
 	struct msg_login login; /* operator "": none */
 	struct secret *password;
 	struct secret *new_password; /* NULL: none */
@@ -274,6 +276,29 @@ talk(struct call *call, const char *path)
 	ipc_free(call->ipc);
 }
 
+/* The commands that are about a file of templates take it along. */
+static int
+get_file(struct call *call)
+{
+	const struct msg_list *words = &call->command.words;
+	struct err e = {0};
+	const char *path;
+	int code;
+
+	if (words->count < 3 || strcmp((const char *)words->item[0].data, "template") != 0 ||
+	    (strcmp((const char *)words->item[1].data, "check") != 0 &&
+	     strcmp((const char *)words->item[1].data, "import") != 0))
+		return 0;
+	path = (const char *)words->item[2].data;
+	code = file_read(path, &call->file, &e);
+	if (code == ERR_LIMIT)
+		fprintf(stderr, "chancery: %s has more than %d bytes\n", path, FILE_MAX);
+	else if (code != 0)
+		fprintf(stderr, "chancery: %s\n", e.text);
+	call->command.file = buf_bytes(&call->file);
+	return code;
+}
+
 static int
 prepare(struct call *call, const struct options *options, char **words, int count)
 {
@@ -284,6 +309,8 @@ prepare(struct call *call, const struct options *options, char **words, int coun
 		if (get_password(options, &call->password) != 0)
 			return ERR_CONFIG;
 	}
+	if (get_file(call) != 0)
+		return ERR_CONFIG;
 	return get_new_password(&call->command, &call->new_password);
 }
 
@@ -293,6 +320,7 @@ run_command(const struct options *options, char **words, int count)
 	struct call call = {.status = EXIT_FAILED};
 	AUTO_STRUCT(loop) loop = NULL;
 
+	buf_init(&call.file, FILE_MAX + 1);
 	if (prepare(&call, options, words, count) == 0 && loop_new(&loop) == 0) {
 		call.loop = loop;
 		if (loop_timer_new(loop, on_timer, &call, &call.timer) == 0) {
@@ -303,6 +331,7 @@ run_command(const struct options *options, char **words, int count)
 	}
 	secret_free(call.password);
 	secret_free(call.new_password);
+	buf_fini(&call.file);
 	return call.status;
 }
 

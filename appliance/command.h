@@ -84,6 +84,14 @@ void app_command_challenge_create(struct app_session *session); /* one-time chal
 void app_command_challenge_list(struct app_session *session);   /* how many are open, and what some are bound to */
 void app_command_challenge_revoke(struct app_session *session); /* one, or all that are open */
 
+/* The handlers: command_template.c */
+void app_command_template_list(struct app_session *session);   /* those that the account may read */
+void app_command_template_show(struct app_session *session);   /* one, readable or as a file */
+void app_command_template_check(struct app_session *session);  /* what a file has, or what is wrong with it */
+void app_command_template_import(struct app_session *session); /* all of a file, new or again */
+void app_command_template_remove(struct app_session *session); /* one that was imported */
+void app_command_template_permit(struct app_session *session); /* what a group or account may do with one */
+
 /* The handlers: command_unit.c */
 void app_command_status(struct app_session *session);       /* one screen; exit status 1 when degraded */
 void app_command_audit_list(struct app_session *session);   /* the newest records */

@@ -164,9 +164,19 @@ app_command_challenge_create(struct app_session *session)
 {
 	struct app_binding binding = {.key_usage = 0};
 
+	struct err e = {0};
+	int status;
+
 	if (read_binding(session, &binding) != 0)
 		return;
+	status = app_templates_permit(session->authority, &session->account, binding.template_name, APP_RIGHT_ENROLL,
+				      &e);
 	app_binding_fini(&binding);
+	if (status != 0) {
+		log_event(OPERATOR_DENIED, session->actor, session->command->words);
+		app_session_fail(session, APP_EXIT_FAILED, "%s is not allowed to: %s.", session->account.name, e.text);
+		return;
+	}
 	log_event(CHALLENGES_ASKED, session->actor, (long long)session->number[COUNT]);
 	next_batch(session);
 }

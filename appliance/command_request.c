@@ -136,6 +136,8 @@ print_held(struct app_session *session, const struct app_held *held)
 		app_session_print(session, ": %s", app_command_plain(held->reason, plain, sizeof(plain)));
 	app_session_print(session, "\n");
 	print_approvals(session, held);
+	if (held->template_name[0] != '\0')
+		app_session_print(session, "Template      %s\n", held->template_name);
 	app_session_print(session, "Subject       %s\n", app_command_plain(held->subject, plain, sizeof(plain)));
 	print_san(session, held->san);
 	app_session_print(session, "Key           SHA-256 %s\n",
@@ -220,18 +222,40 @@ on_approved(struct app_store_request *request, void *arg)
 		fail_request(session, code, &e);
 }
 
-void
-app_command_request_approve(struct app_session *session)
+/* Who approves needs the right to enroll on the template of the request, which is looked up first. */
+static void
+on_to_approve(struct app_store_request *request, void *arg)
 {
+	struct app_session *session = arg;
 	struct app_account root;
+	struct err e = request->e;
+	int code = request->code;
 
-	if (!for_number(session, APP_STORE_APPROVE))
+	if (code == 0 && app_templates_permit(session->authority, &session->account, request->held[0].template_name,
+					      APP_RIGHT_ENROLL, &e) != 0) {
+		app_store_request_fini(request);
+		log_event(OPERATOR_DENIED, session->actor, session->command->words);
+		app_session_fail(session, APP_EXIT_FAILED, "%s is not allowed to: %s.", session->account.name, e.text);
 		return;
+	}
+	app_store_request_fini(request);
+	if (code != 0) {
+		fail_request(session, code, &e);
+		return;
+	}
+	(void)for_number(session, APP_STORE_APPROVE);
 	/* Whoever is root is nobody in particular. */
 	app_account_root(&root);
 	if (strcmp(session->account.name, root.name) != 0)
 		snprintf(session->request.account, sizeof(session->request.account), "%s", session->account.name);
 	app_session_ask(session, on_approved);
+}
+
+void
+app_command_request_approve(struct app_session *session)
+{
+	if (for_number(session, APP_STORE_HELD))
+		app_session_ask(session, on_to_approve);
 }
 
 static void

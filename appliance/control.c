@@ -222,6 +222,7 @@ on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 		app_session_fail(session, APP_EXIT_USAGE, "The command cannot be read.");
 		return;
 	}
+	session->file = m.file;
 	app_command_run(session, &m.words);
 }
 

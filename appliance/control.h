@@ -51,6 +51,7 @@ struct app_session {
 	bool given[APP_OPTION_MAX];
 	int64_t number[APP_OPTION_MAX];
 	char text[APP_OPTION_MAX][256];
+	struct bytes file; /* borrowed until the handler returns */
 
 	/* for the command's use */
 	struct buf out;

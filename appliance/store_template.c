@@ -92,7 +92,7 @@ permit(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	if (code < 0)
 		return code;
 	app_audit_put_text(&w->detail, "template", r->template_name);
-	app_audit_put_text(&w->detail, "now", r->text);
+	app_audit_put_text(&w->detail, "permission", r->text);
 	return app_store_change_audit(w, r, APP_AUDIT_TEMPLATE_PERMISSIONS, (struct bytes){NULL, 0}, "", e);
 }
 

@@ -350,20 +350,37 @@ app_templates_select_renewal(const struct app_authority *a, const char *old_name
 	return 0;
 }
 
-bool
-app_templates_permit_all(const struct app_authority *a, const struct app_account *account, enum app_right right,
-			 const char **ret_name)
+static int
+permit_one(const struct app_authority *a, const struct app_account *account, const char *name, enum app_right right,
+	   struct err *e)
 {
-	for (int i = 0; i < APP_NDES_COUNT; i++) {
-		const struct app_template_entry *entry = app_templates_find(a, a->templates.ndes[i]);
+	const struct app_template_entry *entry = app_templates_find(a, name);
 
-		if (entry != NULL && app_template_permits(&entry->template, account, right))
-			continue;
-		if (ret_name != NULL)
-			*ret_name = entry != NULL ? entry->template.name : "";
-		return false;
+	if (entry == NULL)
+		return err_set(e, ERR_DENIED, 0, "there is no template %.40s", name);
+	if (app_template_permits(&entry->template, account, right))
+		return 0;
+	return err_set(e, ERR_DENIED, 0, "no right to %s on the template %s",
+		       right == APP_RIGHT_AUTOENROLL ? "autoenroll" : "enroll", entry->template.name);
+}
+
+int
+app_templates_permit(const struct app_authority *a, const struct app_account *account, const char *bound,
+		     enum app_right right, struct err *e)
+{
+	int status = 0;
+
+	if (bound[0] != '\0')
+		return permit_one(a, account, bound, right, e);
+	for (int i = 0; i < APP_NDES_COUNT && status == 0; i++)
+		status = permit_one(a, account, a->templates.ndes[i], right, e);
+	for (int i = 0; i < a->conf->profile_count && status == 0; i++) {
+		const struct app_template_entry *entry = app_templates_find(a, a->conf->profiles[i].template);
+
+		if (entry != NULL && !app_template_is_agent(&entry->template))
+			status = permit_one(a, account, entry->template.name, right, e);
 	}
-	return true;
+	return status;
 }
 
 const char *

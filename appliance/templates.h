@@ -87,11 +87,12 @@ MUST_CHECK int app_templates_select_renewal(const struct app_authority *a, const
 void app_templates_note(const struct app_csr *csr, const char *chosen, const char *transaction);
 
 /*
- * May account have an unbound challenge?  It is good for every template that app_templates_select() can choose for "",
- * so the right is needed on all of them; ret_name is the first on which it is missing, and may be NULL.
+ * May account have a challenge that is bound to this template, or with "" to none?  An unbound one is good for every
+ * template that a first request can get, by key usage or by the URL of a SCEP profile, but for those with Certificate
+ * Request Agent; so the right is needed on all of them.  Fails with ERR_DENIED; e names the first one that lacks it.
  */
-bool app_templates_permit_all(const struct app_authority *a, const struct app_account *account, enum app_right right,
-			      const char **ret_name);
+MUST_CHECK int app_templates_permit(const struct app_authority *a, const struct app_account *account, const char *bound,
+				    enum app_right right, struct err *e);
 
 /*
  * Could this template be imported now: is its name free or that of an imported one, and may the settings that name it

@@ -267,7 +267,13 @@ is_foreign(const struct net_http_request *request)
 static int
 ask(struct ipc *authority, struct visit *visit, const struct net_basic *basic)
 {
-	struct msg_admin m = {.wants = visit->output == OUTPUT_THUMBPRINT ? ADMIN_LOOK : ADMIN_CHALLENGE};
+	static const uint8_t wants[] = {
+		[OUTPUT_UTF8] = ADMIN_CHALLENGE,
+		[OUTPUT_UTF16] = ADMIN_CHALLENGE,
+		[OUTPUT_CHALLENGE] = ADMIN_GENERATE,
+		[OUTPUT_THUMBPRINT] = ADMIN_LOOK,
+	};
+	struct msg_admin m = {.wants = wants[visit->output]};
 	AUTO_BUF certificate;
 
 	buf_init(&certificate, CERTIFICATE_MAX);

@@ -41,6 +41,6 @@ install: programs
 	install -D -m 644 -t $(man)/man8 appliance/man/chancery.8 appliance/man/chancery-hsmspeed.8 appliance/man/chancery-load.8
 	sed -e "/@EVENTS@/{r /dev/stdin" -e "d}" appliance/man/chanceryd.8 > $(man)/man8/chanceryd.8 \
 		< <(LC_ALL=C sort board/base/log.def | awk -f appliance/man/events.awk board/base/ndes.def -)
-	install -d $(man)/man5
+	install -D -m 644 -t $(man)/man5 appliance/man/chancery-template.5
 	sed -e "/@SETTINGS@/{r /dev/stdin" -e "d}" appliance/man/chancery.conf.5.in > $(man)/man5/chancery.conf.5 \
 		< <($(O)/bin/chanceryd --print-config-man)
