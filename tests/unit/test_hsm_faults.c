@@ -226,7 +226,7 @@ TEST(call_that_hangs_at_the_start_ends_the_signer_in_time)
 	signer_rig_fini(&rig);
 }
 
-/* ---- sessions, handles, the token itself -------------------------------------------------------------------------- */
+/* ---- sessions, handles, the token itself ------------------------------------------------------------------------- */
 
 static void
 with_sessions(unsigned sessions, bool *ret_ready, int *ret_trouble, char *text, size_t size)
