@@ -1,46 +1,14 @@
 #include "appliance/enroll.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "appliance/held.h"
-#include "appliance/refusal.h"
+#include "appliance/enroll_impl.h"
 #include "appliance/renew.h"
-#include "appliance/state.h"
-#include "appliance/validity.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
-#include "board/base/oid.h"
 
-enum {
-	PKCS_REQ = 19,
-	RENEWAL_REQ = 17,
-	DAY_S = 86400,
-	SUBJECT_LIMIT = 32768,
-	SIGNATURE_MAX = 2048 /* RSA with 16,384 bits */
-};
-
-#define ALGORITHM_SHA256_RSA OID_BYTES("\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0b\x05\x00")
-
-/* One MSG_ENROLL under way. */
-struct enrollment {
-	struct app_reply reply;
-	struct app_authority *authority;
-	struct app_csr csr; /* until the TBSCertificate is built */
-	bool has_csr;
-	bool waits; /* it needs an operator */
-	struct config_profile profile;
-	struct app_issue issue;
-	struct app_held held; /* with waits, as is claim */
-	struct app_claim claim;
-	struct app_store_request request;
-	struct buf subject; /* that the template makes of the request's */
-
-	/* a renewal waits for what the store knows of the old certificate */
-	struct msg_enroll message; /* borrows from kept */
-	uint8_t *kept;
-};
+enum { PKCS_REQ = 19, RENEWAL_REQ = 17, DAY_S = 86400, SUBJECT_LIMIT = 32768 };
 
 void
 app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
@@ -62,7 +30,7 @@ app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
 }
 
 static void
-enrollment_free(struct enrollment *enrollment)
+enrollment_free(struct app_enrollment *enrollment)
 {
 	if (enrollment->has_csr)
 		app_csr_fini(&enrollment->csr);
@@ -74,7 +42,7 @@ enrollment_free(struct enrollment *enrollment)
 }
 
 static void
-refuse(struct enrollment *enrollment, const struct app_refusal *refusal)
+refuse(struct app_enrollment *enrollment, const struct app_refusal *refusal)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
@@ -92,13 +60,13 @@ refuse(struct enrollment *enrollment, const struct app_refusal *refusal)
 }
 
 static void
-refuse_as(struct enrollment *enrollment, struct app_refusal refusal)
+refuse_as(struct app_enrollment *enrollment, struct app_refusal refusal)
 {
 	refuse(enrollment, &refusal);
 }
 
 static void
-retry_later(struct enrollment *enrollment, int code, const struct err *e)
+retry_later(struct app_enrollment *enrollment, int code, const struct err *e)
 {
 	const struct app_issue *issue = &enrollment->issue;
 
@@ -109,7 +77,7 @@ retry_later(struct enrollment *enrollment, int code, const struct err *e)
 }
 
 static void
-issued(struct enrollment *enrollment)
+issued(struct app_enrollment *enrollment)
 {
 	struct app_issue *issue = &enrollment->issue;
 	struct msg_decision decision = {.status = STATUS_ISSUED, .certificate = issue->certificate};
@@ -129,7 +97,7 @@ issued(struct enrollment *enrollment)
 static void
 on_issue_done(struct app_issue *issue, void *arg)
 {
-	struct enrollment *enrollment = arg;
+	struct app_enrollment *enrollment = arg;
 
 	if (issue->code == 0)
 		issued(enrollment);
@@ -143,132 +111,10 @@ on_issue_done(struct app_issue *issue, void *arg)
 		retry_later(enrollment, issue->code, &issue->e);
 }
 
-/* The outer signer of a first request has the request's key (RFC 8894 2.3).  Two encodings of one key are the same. */
-static int
-check_signer(struct enrollment *enrollment, const struct x509 *signer, struct err *e)
-{
-	struct evp_pkey_st *key = NULL;
-	int status;
-	bool same;
-
-	if (bytes_equal(signer->tbs.spki, enrollment->csr.spki))
-		return 0;
-	status = x509_spki_key(signer->tbs.spki, &key, e);
-	if (status != 0)
-		return status;
-	same = EVP_PKEY_eq(key, enrollment->csr.key) == 1;
-	EVP_PKEY_free(key);
-	return same ? 0 : err_set(e, ERR_DENIED, 0, "the message was signed with another key than the request's");
-}
-
-/*
- * Which challenge has to be reserved?  None when it is the static one.  Both are compared as keyed hashes, so that the
- * time this takes tells nothing about the static one, its length included.  Fails with ERR_DENIED where the profile
- * accepts the static one alone.
- */
-static int
-take_challenge(struct enrollment *enrollment)
-{
-	struct app_authority *a = enrollment->authority;
-	struct app_issue *issue = &enrollment->issue;
-	uint8_t fixed[APP_HASH_SIZE];
-
-	issue->has_challenge = true;
-	app_challenge_hash(a->challenge_key, enrollment->csr.challenge, issue->challenge_hash);
-	if (a->static_challenge != NULL && strcmp(enrollment->profile.challenge, "one-time") != 0) {
-		app_challenge_hash(a->challenge_key, secret_bytes(a->static_challenge), fixed);
-		issue->has_challenge = !bytes_equal((struct bytes){fixed, sizeof(fixed)},
-						    (struct bytes){issue->challenge_hash, APP_HASH_SIZE});
-		secret_wipe(fixed, sizeof(fixed));
-	}
-	return issue->has_challenge && strcmp(enrollment->profile.challenge, "static") == 0 ? ERR_DENIED : 0;
-}
-
-/* Takes as long as verifying a request of the outer signer's key, which is the key of an honest one. */
-static void
-spend_proof(const struct msg_enroll *m)
-{
-	uint8_t signature[SIGNATURE_MAX];
-	struct evp_pkey_st *key = NULL;
-	struct x509 signer;
-	int size;
-
-	if (x509_parse(m->signer, &signer, NULL) != 0 || x509_spki_key(signer.tbs.spki, &key, NULL) != 0)
-		return;
-	size = EVP_PKEY_get_size(key);
-	/* Below any modulus of that length, so that it is raised to the exponent. */
-	memset(signature, 0x55, sizeof(signature));
-	if (size > 0 && size <= SIGNATURE_MAX)
-		(void)!x509_verify(key, ALGORITHM_SHA256_RSA, m->csr, (struct bytes){signature, (size_t)size}, NULL);
-	EVP_PKEY_free(key);
-}
-
-/*
- * Parses the request and has it proved.  Until its own signature vouches for it, it may be somebody else's that was
- * changed on the way, by one who wants to learn from the answer what it says.  So all that is wrong before that gets
- * one answer, and takes one time (decisions/012).
- */
-static int
-prove(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refusal *ret_refusal, struct err *e)
-{
-	struct app_issue *issue = &enrollment->issue;
-	int status = app_csr_parse(m->csr, &enrollment->csr, e);
-
-	if (status == 0) {
-		enrollment->has_csr = true;
-		x509_name_text(enrollment->csr.subject, issue->subject_text, sizeof(issue->subject_text));
-		issue->key_usage = app_binding_requested_usage(enrollment->csr.extensions);
-		return 0;
-	}
-	if (status != ERR_DENIED && status != ERR_VERIFY)
-		spend_proof(m);
-	*ret_refusal = app_refusal_unproved(status, e);
-	return status;
-}
-
-/* What the template says of a proved request, and what it asks for. */
-static int
-check(struct enrollment *enrollment, const struct app_template_entry *entry, bool renews, struct err *e)
-{
-	/* Whether it is bound to just that subjectAltName is for the store to see (struct app_claim). */
-	bool may_be_bound = renews || enrollment->csr.challenge.len > 0;
-	int status = app_profile_check(entry->profile, &enrollment->csr, may_be_bound, e);
-
-	if (status == 0)
-		status = app_cert_subject(entry->profile, &enrollment->csr, &enrollment->subject,
-					  &enrollment->issue.subject, e);
-	if (status == 0 &&
-	    !x509_name_differs(enrollment->issue.subject.name, enrollment->authority->issuer.cert.tbs.subject))
-		status = err_set(e, ERR_DENIED, 0, "the subject is the CA's own name");
-	if (status == 0 && enrollment->authority->conf->ca_editf_attributeenddate)
-		status = app_validity_requested(&enrollment->csr, clock_wall(), &enrollment->issue.requested_not_after,
-						e);
-	return status;
-}
-
-/* The old certificate vouches for the request; a challenge that came along is not looked at and stays as it is. */
-static int
-authorize_renewal(struct enrollment *enrollment, const struct msg_enroll *m, const struct app_template_entry *entry,
-		  const struct x509 *signer, struct app_refusal *ret_refusal, struct err *e)
-{
-	struct app_issue *issue = &enrollment->issue;
-	int status = app_renew_check(enrollment->authority, m, entry, signer, &enrollment->csr,
-				     &enrollment->issue.subject, e);
-
-	if (status != 0) {
-		*ret_refusal = app_refusal_renewal(status, e);
-		return status;
-	}
-	issue->renews = true;
-	memcpy(issue->old_serial, signer->tbs.serial.data, APP_SERIAL_SIZE);
-	x509_sha256(signer->whole, issue->old_hash);
-	return 0;
-}
-
-static struct enrollment *
+static struct app_enrollment *
 enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 {
-	struct enrollment *enrollment = calloc(1, sizeof(*enrollment));
+	struct app_enrollment *enrollment = calloc(1, sizeof(*enrollment));
 	struct app_issue *issue;
 
 	if (enrollment == NULL)
@@ -287,63 +133,10 @@ enrollment_new(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 	return enrollment;
 }
 
-/* Nothing vouches for who signed a first request, so the challenge has to. */
-static int
-authorize_first(struct enrollment *enrollment, const struct app_template_entry *entry, const struct x509 *signer,
-		struct app_refusal *ret_refusal, struct err *e)
-{
-	int status = check_signer(enrollment, signer, e);
-
-	if (status != 0) {
-		*ret_refusal = app_refusal_for(status, e);
-		return status;
-	}
-	enrollment->waits = enrollment->profile.approval || entry->template.approval;
-	if (enrollment->csr.challenge.len == 0 && strcmp(enrollment->profile.challenge_missing, "pending") == 0) {
-		enrollment->waits = true;
-		return 0;
-	}
-	if (enrollment->csr.challenge.len == 0) {
-		*ret_refusal = app_refusal_challenge(APP_CHALLENGE_MISSING);
-		return ERR_DENIED;
-	}
-	status = take_challenge(enrollment);
-	if (status != 0)
-		*ret_refusal = app_refusal_challenge(APP_CHALLENGE_NOT_KNOWN);
-	return status;
-}
-
-/*
- * What only a challenge that was bound to it may give, or the old certificate: a SID, and the power to ask for others.
- * The store compares it with the challenge; here is refused what has none that could be bound.
- */
-static int
-take_bound(struct enrollment *enrollment, const struct app_template_entry *entry, struct app_refusal *ret_refusal,
-	   struct err *e)
-{
-	struct app_issue *issue = &enrollment->issue;
-	bool is_bindable = issue->renews || issue->has_challenge;
-	char sid[APP_SID_SIZE] = "";
-	int status = issue->subject.san.len > 0 ? app_san_sid(issue->subject.san, sid, e) : ERR_UNKNOWN;
-
-	if (status == ERR_DENIED) {
-		*ret_refusal = app_refusal_for(status, e);
-		return status;
-	}
-	if (!is_bindable && (status == 0 || app_profile_is_agent(entry->profile))) {
-		*ret_refusal =
-			app_refusal_challenge(status == 0 ? APP_CHALLENGE_BOUND_SAN : APP_CHALLENGE_BOUND_TEMPLATE);
-		return ERR_DENIED;
-	}
-	if (status == 0 && app_profile_has_sid(entry->profile))
-		snprintf(issue->subject.sid, sizeof(issue->subject.sid), "%s", sid);
-	return 0;
-}
-
 static void
 on_held(struct app_store_request *request, void *arg)
 {
-	struct enrollment *enrollment = arg;
+	struct app_enrollment *enrollment = arg;
 	struct app_issue *issue = &enrollment->issue;
 	struct msg_decision decision = {.status = STATUS_PENDING};
 	enum app_challenge_verdict verdict = request->verdict;
@@ -371,7 +164,7 @@ on_held(struct app_store_request *request, void *arg)
 
 /* Has the request wait for an operator instead of issuing. */
 static int
-hold(struct enrollment *enrollment, const struct app_template_entry *entry, struct err *e)
+hold(struct app_enrollment *enrollment, const struct app_template_entry *entry, struct err *e)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
@@ -419,20 +212,20 @@ hold(struct enrollment *enrollment, const struct app_template_entry *entry, stru
  * with e, and *ret_refusal for peers' faults.
  */
 static int
-decide(struct enrollment *enrollment, const struct msg_enroll *m, const struct app_template_entry *entry,
+decide(struct app_enrollment *enrollment, const struct msg_enroll *m, const struct app_template_entry *entry,
        const struct x509 *signer, bool renews, struct app_refusal *ret_refusal, struct err *e)
 {
-	int status = check(enrollment, entry, renews, e);
+	int status = app_enroll_check(enrollment, entry, renews, e);
 
 	if (status != 0) {
 		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
 	app_templates_note(&enrollment->csr, entry->template.name, enrollment->issue.transaction_id);
-	status = renews ? authorize_renewal(enrollment, m, entry, signer, ret_refusal, e)
-			: authorize_first(enrollment, entry, signer, ret_refusal, e);
+	status = renews ? app_enroll_authorize_renewal(enrollment, m, entry, signer, ret_refusal, e)
+			: app_enroll_authorize_first(enrollment, entry, signer, ret_refusal, e);
 	if (status == 0)
-		status = take_bound(enrollment, entry, ret_refusal, e);
+		status = app_enroll_take_bound(enrollment, entry, ret_refusal, e);
 	if (status != 0)
 		return status;
 	if (enrollment->waits)
@@ -452,7 +245,7 @@ decide(struct enrollment *enrollment, const struct msg_enroll *m, const struct a
 
 /* Answers what did not begin. */
 static void
-end_unless(struct enrollment *enrollment, int status, const struct app_refusal *refusal, const struct err *e)
+end_unless(struct app_enrollment *enrollment, int status, const struct app_refusal *refusal, const struct err *e)
 {
 	if (status == 0)
 		return;
@@ -467,7 +260,7 @@ end_unless(struct enrollment *enrollment, int status, const struct app_refusal *
 static void
 on_old(struct app_store_request *request, void *arg)
 {
-	struct enrollment *enrollment = arg;
+	struct app_enrollment *enrollment = arg;
 	const struct app_authority *a = enrollment->authority;
 	const char *old = request->code == 0 && request->record_count > 0 ? request->records[0].template_name : "";
 	const struct app_template_entry *entry = NULL;
@@ -492,7 +285,7 @@ on_old(struct app_store_request *request, void *arg)
 
 /* What is borrowed from the message becomes the enrollment's. */
 static int
-keep_message(struct enrollment *enrollment, const struct msg_enroll *m)
+keep_message(struct app_enrollment *enrollment, const struct msg_enroll *m)
 {
 	struct msg_enroll *kept = &enrollment->message;
 	struct bytes *const parts[] = {&kept->transaction_id, &kept->csr, &kept->signer, &kept->attributes,
@@ -518,7 +311,7 @@ keep_message(struct enrollment *enrollment, const struct msg_enroll *m)
 
 /* Asks the store which template the old certificate has. */
 static int
-look_up_old(struct enrollment *enrollment, const struct msg_enroll *m, const struct x509 *signer, struct err *e)
+look_up_old(struct app_enrollment *enrollment, const struct msg_enroll *m, const struct x509 *signer, struct err *e)
 {
 	struct app_store_request *request = &enrollment->request;
 	int status = keep_message(enrollment, m);
@@ -540,7 +333,7 @@ look_up_old(struct enrollment *enrollment, const struct msg_enroll *m, const str
 
 /* Proves the request, sees who signed it, and finds its template; fails as decide() does. */
 static int
-begin(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refusal *ret_refusal, struct err *e)
+begin(struct app_enrollment *enrollment, const struct msg_enroll *m, struct app_refusal *ret_refusal, struct err *e)
 {
 	const struct app_authority *a = enrollment->authority;
 	const struct app_template_entry *entry = NULL;
@@ -559,7 +352,7 @@ begin(struct enrollment *enrollment, const struct msg_enroll *m, struct app_refu
 		return err_set(e, ERR_DENIED, 0, "message type %u", m->message_type);
 	if (m->transaction_id.len == 0)
 		return err_set(e, ERR_DENIED, 0, "no transactionID");
-	status = prove(enrollment, m, ret_refusal, e);
+	status = app_enroll_prove(enrollment, m, ret_refusal, e);
 	if (status != 0)
 		return status;
 	status = x509_parse(m->signer, &signer, e);
@@ -581,7 +374,7 @@ void
 app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll *m)
 {
 	struct app_authority *a = front->authority;
-	struct enrollment *enrollment = enrollment_new(front, id, m);
+	struct app_enrollment *enrollment = enrollment_new(front, id, m);
 	struct err e = {0};
 	struct app_refusal refusal = app_refusal_for(ERR_DENIED, &e);
 	struct app_reply reply;
