@@ -1,6 +1,6 @@
 /*
- * net/policyjson: what comes from registration points and policy modules.  Way 0 a result, 1 a text at a path, 2 to 4 the
- * bodies of the three actions, which survive being sent to the authority; 5 texts of ours that must come back.
+ * net/policyjson: what comes from registration points and policy modules.  Way 0 a result, 1 a text at a path, 2 to 4
+ * the bodies of the three actions, which go to the authority as they are; 5 texts of ours that must come back.
  */
 #include <stdlib.h>
 #include <string.h>
