@@ -75,7 +75,7 @@ app_template_from_config(const struct config *conf, struct app_template *ret_tem
 	template.approval = conf->template_approval;
 	template.approvals = conf->template_approvals;
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		if (app_template_set_text(&template, app_template_field(texts[i].field), texts[i].value, &why) != 0)
+		if (app_template_set_text(&template, texts[i].field, texts[i].value, &why) != 0)
 			return err_set(e, ERR_CONFIG, 0, "template.%s: %s", texts[i].field, why.text);
 	field = app_template_contradiction(&template, reason, sizeof(reason));
 	if (field != NULL)

@@ -32,7 +32,7 @@ app_template_is_name(const char *name)
 /* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 static int
-name_take(struct app_template *template, const char *value, struct err *e)
+name_take(void *object, const char *value, struct err *e)
 {
 	static const char *const own[] = {"ra-sign", "ra-decrypt", "tls", "ocsp", "ca"};
 
@@ -45,7 +45,7 @@ name_take(struct app_template *template, const char *value, struct err *e)
 }
 
 static int
-display_name_take(struct app_template *template, const char *value, struct err *e)
+display_name_take(void *object, const char *value, struct err *e)
 {
 	struct view v = view_of(bytes_of_text(value));
 	uint32_t c;
@@ -57,7 +57,7 @@ display_name_take(struct app_template *template, const char *value, struct err *
 }
 
 static int
-subject_fixed_take(struct app_template *template, const char *value, struct err *e)
+subject_fixed_take(void *object, const char *value, struct err *e)
 {
 	AUTO_BUF name = {0};
 	struct err why = {0};
@@ -69,7 +69,7 @@ subject_fixed_take(struct app_template *template, const char *value, struct err 
 }
 
 static int
-dns_suffixes_take(struct app_template *template, const char *value, struct err *e)
+dns_suffixes_take(void *object, const char *value, struct err *e)
 {
 	if (strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-. ") == strlen(value) &&
 	    strstr(value, "..") == NULL && value[0] != '.' && strstr(value, " .") == NULL &&
@@ -79,7 +79,7 @@ dns_suffixes_take(struct app_template *template, const char *value, struct err *
 }
 
 static int
-url_take(struct app_template *template, const char *value, struct err *e)
+url_take(void *object, const char *value, struct err *e)
 {
 	const char *p;
 
@@ -97,8 +97,9 @@ url_take(struct app_template *template, const char *value, struct err *e)
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
 static int
-oid_take(struct app_template *template, const char *value, struct err *e)
+oid_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
 	struct app_oids oids;
 	struct err why = {0};
 
@@ -109,8 +110,10 @@ oid_take(struct app_template *template, const char *value, struct err *e)
 }
 
 static void
-oid_give(const struct app_template *template, struct buf *out)
+oid_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_oids_print(&template->oid, out);
 }
 
@@ -126,8 +129,9 @@ turn(unsigned bits)
 }
 
 static int
-key_usage_take(struct app_template *template, const char *value, struct err *e)
+key_usage_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
 	unsigned bits = 0;
 	int rc = app_words_bits_parse(value, key_usage_words, KEY_USAGES, &bits, e);
 
@@ -139,14 +143,15 @@ key_usage_take(struct app_template *template, const char *value, struct err *e)
 }
 
 static void
-key_usage_give(const struct app_template *template, struct buf *out)
+key_usage_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_bits_print(turn(template->key_usage), key_usage_words, KEY_USAGES, out);
 }
 
-/* What would make a device speak for the CA, or for anything at all, is in no template. */
-static int
-purposes_read(const char *value, struct app_oids *oids, struct err *e)
+int
+app_words_purposes_parse(const char *value, struct app_oids *ret_oids, struct err *e)
 {
 	struct app_oids fresh;
 	int rc = app_words_oids_parse(value, &fresh, e);
@@ -157,37 +162,46 @@ purposes_read(const char *value, struct app_oids *oids, struct err *e)
 		return err_set(e, ERR_CONFIG, 0, "OCSP signing is for the CA's own responder alone");
 	if (app_words_oids_have(&fresh, OID_KP_ANY))
 		return err_set(e, ERR_CONFIG, 0, "any purpose would be good for signing OCSP answers too; name them");
-	*oids = fresh;
+	*ret_oids = fresh;
 	return 0;
 }
 
 static int
-extended_key_usage_take(struct app_template *template, const char *value, struct err *e)
+extended_key_usage_take(void *object, const char *value, struct err *e)
 {
-	return purposes_read(value, &template->extended_key_usage, e);
+	struct app_template *template = object;
+
+	return app_words_purposes_parse(value, &template->extended_key_usage, e);
 }
 
 static void
-extended_key_usage_give(const struct app_template *template, struct buf *out)
+extended_key_usage_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_oids_print(&template->extended_key_usage, out);
 }
 
 static int
-policies_take(struct app_template *template, const char *value, struct err *e)
+policies_take(void *object, const char *value, struct err *e)
 {
-	return purposes_read(value, &template->application_policies, e);
+	struct app_template *template = object;
+
+	return app_words_purposes_parse(value, &template->application_policies, e);
 }
 
 static void
-policies_give(const struct app_template *template, struct buf *out)
+policies_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_oids_print(&template->application_policies, out);
 }
 
 static int
-algorithms_take(struct app_template *template, const char *value, struct err *e)
+algorithms_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
 	unsigned bits = 0;
 	int rc = app_words_bits_parse(value, algorithm_words, ARRAY_SIZE(algorithm_words), &bits, e);
 
@@ -199,8 +213,10 @@ algorithms_take(struct app_template *template, const char *value, struct err *e)
 }
 
 static void
-algorithms_give(const struct app_template *template, struct buf *out)
+algorithms_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_bits_print(template->algorithms, algorithm_words, ARRAY_SIZE(algorithm_words), out);
 }
 
@@ -214,32 +230,41 @@ choice_take(const char *value, const char *off, const char *on, bool *ret_on, st
 }
 
 static int
-subject_from_take(struct app_template *template, const char *value, struct err *e)
+subject_from_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
+
 	return choice_take(value, "request", "template", &template->from_template, e);
 }
 
 static void
-subject_from_give(const struct app_template *template, struct buf *out)
+subject_from_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	buf_printf(out, "%s", template->from_template ? "template" : "request");
 }
 
 static int
-sid_take(struct app_template *template, const char *value, struct err *e)
+sid_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
+
 	return choice_take(value, "none", "challenge", &template->sid, e);
 }
 
 static void
-sid_give(const struct app_template *template, struct buf *out)
+sid_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	buf_printf(out, "%s", template->sid ? "challenge" : "none");
 }
 
 static int
-rdns_take(struct app_template *template, const char *value, struct err *e)
+rdns_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
 	uint32_t bits = 0;
 
 	while (*(value += strspn(value, " \t")) != '\0') {
@@ -257,8 +282,9 @@ rdns_take(struct app_template *template, const char *value, struct err *e)
 }
 
 static void
-rdns_give(const struct app_template *template, struct buf *out)
+rdns_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
 	const char *between = "";
 	size_t count;
 	const struct app_rdn_type *types = app_rdn_types(&count);
@@ -272,26 +298,34 @@ rdns_give(const struct app_template *template, struct buf *out)
 }
 
 static int
-sans_take(struct app_template *template, const char *value, struct err *e)
+sans_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
+
 	return app_words_bits_parse(value, san_words, ARRAY_SIZE(san_words), &template->sans, e);
 }
 
 static void
-sans_give(const struct app_template *template, struct buf *out)
+sans_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_bits_print(template->sans, san_words, ARRAY_SIZE(san_words), out);
 }
 
 static int
-sans_required_take(struct app_template *template, const char *value, struct err *e)
+sans_required_take(void *object, const char *value, struct err *e)
 {
+	struct app_template *template = object;
+
 	return app_words_bits_parse(value, san_words, ARRAY_SIZE(san_words), &template->sans_required, e);
 }
 
 static void
-sans_required_give(const struct app_template *template, struct buf *out)
+sans_required_give(const void *object, struct buf *out)
 {
+	const struct app_template *template = object;
+
 	app_words_bits_print(template->sans_required, san_words, ARRAY_SIZE(san_words), out);
 }
 
@@ -365,24 +399,4 @@ app_template_field(const char *name)
 		if (strcmp(fields[i].name, name) == 0)
 			return &fields[i];
 	return NULL;
-}
-
-int
-app_template_set_text(struct app_template *template, const struct app_field *field, const char *value, struct err *e)
-{
-	char *place = (char *)template + field->offset;
-
-	for (const char *p = value; *p != '\0'; p++)
-		if ((unsigned char)*p < ' ' || *p == 0x7f)
-			return err_set(e, ERR_CONFIG, 0, "must not have control characters");
-	if (field->kind == APP_FIELD_WORDS)
-		return field->take(template, value, e);
-	if (strlen(value) >= field->size)
-		return err_set(e, ERR_CONFIG, 0, "must be at most %zu bytes", field->size - 1);
-	if (field->take(template, value, e) != 0)
-		return ERR_CONFIG;
-	/* The rest stays zero, so that equal templates are equal bytes. */
-	memset(place, 0, field->size);
-	memcpy(place, value, strlen(value));
-	return 0;
 }

@@ -42,7 +42,7 @@ home()
 }
 {
 	home 'sqlite3\.h' 'appliance/store[a-z_]*\.[ch]|appliance/audit\.[ch]|tests/.*'
-	home 'libconfig\.h' 'board/config(_value|_profile)?\.c|appliance/(ceremony|template_parse)\.c'
+	home 'libconfig\.h' 'board/config(_value|_profile)?\.c|appliance/(ceremony|fields|template_parse)\.c'
 	home 'event2/' 'board/base/loop\.c|net/http[a-z_]*\.[ch]|net/tls\.c|tests/.*'
 	home 'openssl/engine\.h' 'hsm/engine\.c|tests/.*'
 	home '(p11-kit/)?pkcs11\.h' 'hsm/(call|token|key|engine)\.[ch]|tests/.*'
