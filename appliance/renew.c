@@ -27,6 +27,19 @@ is_same_key(const struct x509 *signer, const struct app_csr *csr)
 	return x509_spki_key(signer->tbs.spki, &key, NULL) == 0 && EVP_PKEY_eq(key, csr->key) == 1;
 }
 
+/*
+ * With a challenge, and signed by the key that it is for, it could be a first request as well: one for another name, or
+ * after the old certificate ended.  Else its signer meant a renewal: certmonger sends the challenge of its file every
+ * time, used or not.
+ */
+static bool
+could_be_first(const struct x509 *signer, const struct app_csr *csr)
+{
+	if (csr->challenge.len == 0 || !is_same_key(signer, csr))
+		return false;
+	return !app_name_same(csr->subject, signer->tbs.subject) || clock_wall() > signer->tbs.not_after;
+}
+
 bool
 app_renew_is(const struct app_authority *a, const struct msg_enroll *m, const struct x509 *signer,
 	     const struct app_csr *csr)
@@ -35,8 +48,7 @@ app_renew_is(const struct app_authority *a, const struct msg_enroll *m, const st
 		return false;
 	if (m->message_type == RENEWAL_REQ)
 		return true;
-	return m->message_type == PKCS_REQ && app_generation_names(a, signer) &&
-	       !(csr->challenge.len > 0 && is_same_key(signer, csr));
+	return m->message_type == PKCS_REQ && app_generation_names(a, signer) && !could_be_first(signer, csr);
 }
 
 /* ---- signatures ---- */

@@ -325,6 +325,27 @@ TEST(renews_by_both_message_types_and_answers_again_with_the_same)
 	world_close(&w);
 }
 
+/* certmonger sends the challenge of its file with each request, also when it keeps the key. */
+TEST(a_used_challenge_does_not_keep_a_type_19_from_renewing)
+{
+	struct world w;
+
+	world_open(&w, NULL);
+	check_issued(&w, &(struct renewal){.type = 19, .key = w.key, .challenge = "used", .transaction = "a"});
+	check_issued(&w, &(struct renewal){.type = 19, .key = w.new_key, .challenge = "used", .transaction = "b"});
+	/* For another name it is a first request, which the challenge has to vouch for. */
+	check_refused(
+		&w, SCEP_BAD_REQUEST,
+		&(struct renewal){.type = 19, .key = w.key, .cn = "other", .challenge = "used", .transaction = "c"});
+	check_issued(&w, &(struct renewal){
+				 .type = 19, .key = w.key, .cn = "other", .challenge = CHALLENGE, .transaction = "d"});
+	/* And so it is after the end of the old certificate. */
+	clock_set_fake(time(NULL) + 800 * 86400LL, 1000);
+	check_refused(&w, SCEP_BAD_REQUEST,
+		      &(struct renewal){.type = 19, .key = w.key, .challenge = "used", .transaction = "e"});
+	world_close(&w);
+}
+
 TEST(switched_off_there_are_first_requests_alone)
 {
 	struct world w;
@@ -369,4 +390,5 @@ TEST_MAIN(RUN(a_signer_that_is_no_certificate_of_this_ca_is_refused),
 	  RUN(a_revoked_certificate_does_not_renew), RUN(dates_are_as_configured), RUN(a_renewal_gets_no_other_name),
 	  RUN(the_old_key_stays_only_when_policy_allows_it),
 	  RUN(renews_by_both_message_types_and_answers_again_with_the_same),
-	  RUN(switched_off_there_are_first_requests_alone), RUN(a_profile_may_forbid_renewal_and_allow_sha1))
+	  RUN(a_used_challenge_does_not_keep_a_type_19_from_renewing), RUN(switched_off_there_are_first_requests_alone),
+	  RUN(a_profile_may_forbid_renewal_and_allow_sha1))
