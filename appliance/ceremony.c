@@ -14,12 +14,13 @@ struct setting {
 };
 
 static const struct setting settings[] = {
-	{"token.label", CONFIG_TYPE_STRING, false},    {"token.so_pin_file", CONFIG_TYPE_STRING, true},
-	{"ca.kind", CONFIG_TYPE_STRING, false},        {"ca.name", CONFIG_TYPE_STRING, false},
-	{"ca.key", CONFIG_TYPE_STRING, false},         {"ca.validity_days", CONFIG_TYPE_INT, true},
-	{"ca.path_length", CONFIG_TYPE_INT, true},     {"ra.sign_key", CONFIG_TYPE_STRING, false},
-	{"ra.decrypt_key", CONFIG_TYPE_STRING, false}, {"audit.key", CONFIG_TYPE_STRING, true},
-	{"policy.key", CONFIG_TYPE_STRING, true},      {"ocsp.key", CONFIG_TYPE_STRING, true},
+	{"token.label", CONFIG_TYPE_STRING, false},     {"token.so_pin_file", CONFIG_TYPE_STRING, true},
+	{"ca.kind", CONFIG_TYPE_STRING, false},         {"ca.name", CONFIG_TYPE_STRING, false},
+	{"ca.key", CONFIG_TYPE_STRING, false},          {"ca.validity_days", CONFIG_TYPE_INT, true},
+	{"ca.path_length", CONFIG_TYPE_INT, true},      {"ra.sign_key", CONFIG_TYPE_STRING, false},
+	{"ra.decrypt_key", CONFIG_TYPE_STRING, false},  {"audit.key", CONFIG_TYPE_STRING, true},
+	{"policy.key", CONFIG_TYPE_STRING, true},       {"ocsp.key", CONFIG_TYPE_STRING, true},
+	{"registration.key", CONFIG_TYPE_STRING, true},
 };
 
 struct reader {
@@ -121,6 +122,8 @@ get_key(const struct reader *r, const char *setting, enum key_class class_, stru
 		return complain(r, setting, "one of rsa2048, rsa3072, rsa4096 is wanted: SCEP needs RSA to decrypt");
 	if (class_ == KEY_POLICY && algorithm != KEY_ALG_P256)
 		return complain(r, setting, "p256 is wanted: the courier authenticates with nothing else");
+	if (class_ == KEY_REGISTRATION && algorithm != KEY_ALG_P256)
+		return complain(r, setting, "p256 is wanted: the registration point's root has nothing else");
 	if (algorithm < 0)
 		return complain(r, setting, "one of rsa2048, rsa3072, rsa4096, p256, p384 is wanted");
 	c->key[class_] = (enum key_alg)algorithm;
@@ -163,7 +166,7 @@ get_all(const struct reader *r, struct app_ceremony *c)
 	    get_number(r, "ca.path_length", -1, 16, &c->path_length) != 0 || get_key(r, "ca.key", KEY_CA, c) != 0 ||
 	    get_key(r, "ra.sign_key", KEY_RA_SIGN, c) != 0 || get_key(r, "ra.decrypt_key", KEY_RA_DECRYPT, c) != 0 ||
 	    get_key(r, "audit.key", KEY_AUDIT, c) != 0 || get_key(r, "ocsp.key", KEY_OCSP, c) != 0 ||
-	    get_key(r, "policy.key", KEY_POLICY, c) != 0)
+	    get_key(r, "policy.key", KEY_POLICY, c) != 0 || get_key(r, "registration.key", KEY_REGISTRATION, c) != 0)
 		return ERR_CONFIG;
 	if (c->token_label[0] == '\0')
 		return complain(r, "token.label", "must not be empty");

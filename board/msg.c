@@ -46,7 +46,7 @@ msg_limit(uint16_t type)
 
 static const char *const key_names[KEY_CLASS_COUNT] = {
 	[KEY_CA] = "ca",         [KEY_CRL] = "crl",     [KEY_RA_SIGN] = "ra-sign", [KEY_RA_DECRYPT] = "ra-decrypt",
-	[KEY_POLICY] = "policy", [KEY_AUDIT] = "audit", [KEY_OCSP] = "ocsp",
+	[KEY_POLICY] = "policy", [KEY_AUDIT] = "audit", [KEY_OCSP] = "ocsp",       [KEY_REGISTRATION] = "registration",
 };
 
 static const char *const key_alg_names[KEY_ALG_COUNT] = {

@@ -22,10 +22,14 @@ static const struct {
 	bool decrypts;
 	bool rsa_only;
 } classes[KEY_CLASS_COUNT] = {
-	[KEY_CA] = {"chancery-ca", false, false},           [KEY_CRL] = {"chancery-ca", false, false},
-	[KEY_RA_SIGN] = {"chancery-ra-sign", false, false}, [KEY_RA_DECRYPT] = {"chancery-ra-decrypt", true, true},
-	[KEY_POLICY] = {"chancery-policy", false, false},   [KEY_AUDIT] = {"chancery-audit", false, false},
+	[KEY_CA] = {"chancery-ca", false, false},
+	[KEY_CRL] = {"chancery-ca", false, false},
+	[KEY_RA_SIGN] = {"chancery-ra-sign", false, false},
+	[KEY_RA_DECRYPT] = {"chancery-ra-decrypt", true, true},
+	[KEY_POLICY] = {"chancery-policy", false, false},
+	[KEY_AUDIT] = {"chancery-audit", false, false},
 	[KEY_OCSP] = {"chancery-ocsp", false, false},
+	[KEY_REGISTRATION] = {"chancery-registration", false, false},
 };
 
 /* rsa_bits or the DER of the curve's OID, as CKA_EC_PARAMS takes it; group is OpenSSL's name of that curve. */

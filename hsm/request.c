@@ -109,7 +109,8 @@ sign_run(struct hsm_request *request, struct err *e)
 
 	if (key == NULL)
 		return no_key(request, e);
-	if (request->key_class == KEY_CA || request->key_class == KEY_CRL || request->key_class == KEY_POLICY)
+	if (request->key_class == KEY_CA || request->key_class == KEY_CRL || request->key_class == KEY_POLICY ||
+	    request->key_class == KEY_REGISTRATION)
 		limits.ca_spki = key->spki;
 	algorithm = hsm_sign_algorithm(key->algorithm, request->digest);
 	code = hsm_tbs_check(&limits, request->key_class, request->from, request->digest, algorithm, request->data,

@@ -7,10 +7,9 @@
 #include "board/base/der.h"
 #include "board/base/oid.h"
 #include "hsm/tbs_attributes.h"
+#include "hsm/tbs_certificate.h"
 #include "hsm/tbs_ocsp.h"
-
-/* keyUsage (RFC 5280 4.2.1.3) in the first octet of the BIT STRING. */
-enum { USAGE_KEY_CERT_SIGN = 0x04, USAGE_CRL_SIGN = 0x02 };
+#include "hsm/tbs_registration.h"
 
 CLEANUP(EVP_PKEY, EVP_PKEY_free)
 
@@ -26,32 +25,7 @@ struct question {
 	int64_t now;
 };
 
-static int
-denied(struct err *e, const char *why)
-{
-	return err_set(e, ERR_DENIED, 0, "refused to sign: %s", why);
-}
-
-static int
-malformed(struct err *e, const char *what)
-{
-	return err_set(e, ERR_FORMAT, 0, "refused to sign: %s", what);
-}
-
 /* ---- certificates ------------------------------------------------------------------------------------------------ */
-
-static int
-check_serial(const struct x509_tbs *tbs, struct err *e)
-{
-	const struct bytes serial = tbs->serial;
-
-	/* RFC 5280 4.1.2.2 */
-	if (serial.len == 0 || serial.len > 20 || (serial.data[0] & 0x80) != 0)
-		return denied(e, "the serial number is not positive or has more than 20 octets");
-	if (serial.data[0] == 0 && serial.len == 1)
-		return denied(e, "the serial number is zero");
-	return 0;
-}
 
 static int
 check_dates(const struct question *q, const struct x509_tbs *tbs, struct err *e)
@@ -59,64 +33,15 @@ check_dates(const struct question *q, const struct x509_tbs *tbs, struct err *e)
 	const struct x509_tbs *ca = &q->limits->ca.tbs;
 
 	if (tbs->not_after <= tbs->not_before)
-		return denied(e, "the certificate ends before it begins");
+		return hsm_tbs_denied(e, "the certificate ends before it begins");
 	if (tbs->not_before > q->now + HSM_TBS_SKEW_S)
-		return denied(e, "the certificate begins in the future");
+		return hsm_tbs_denied(e, "the certificate begins in the future");
 	if (tbs->not_before < q->now - HSM_TBS_BACKDATE_S)
-		return denied(e, "the certificate is dated back too far");
+		return hsm_tbs_denied(e, "the certificate is dated back too far");
 	if (tbs->not_after > q->now + HSM_TBS_SKEW_S + (int64_t)q->limits->max_days * DAY_S)
-		return denied(e, "the certificate lives longer than ca.max_validity_days");
+		return hsm_tbs_denied(e, "the certificate lives longer than ca.max_validity_days");
 	if (tbs->not_before < ca->not_before || tbs->not_after > ca->not_after)
-		return denied(e, "the certificate lives beyond the CA certificate");
-	return 0;
-}
-
-/* The extension's value as one element with this tag; *ret_there false when the extension is absent. */
-static int
-find_extension(const struct x509_tbs *tbs, struct bytes oid, uint8_t tag, struct view *ret_content, bool *ret_there)
-{
-	struct x509_extension extension;
-	int code;
-
-	*ret_there = false;
-	if (tbs->extensions.len == 0)
-		return 0;
-	code = x509_extension_find(tbs, oid, &extension);
-	if (code == ERR_UNKNOWN)
-		return 0;
-	if (code == 0)
-		code = der_whole(extension.value, tag, ret_content);
-	*ret_there = code == 0;
-	return code;
-}
-
-/* basicConstraints is there and says that this is no CA: an encoded TRUE is the only way to say the opposite. */
-static int
-check_no_ca(const struct x509_tbs *tbs, struct err *e)
-{
-	struct view content;
-	bool there;
-	int code = find_extension(tbs, OID_BASIC_CONSTRAINTS, DER_SEQUENCE, &content, &there);
-
-	if (code != 0)
-		return malformed(e, "basicConstraints is malformed");
-	if (!there || content.left != 0)
-		return denied(e, "basicConstraints is absent or not empty: only an end entity may be certified");
-	return 0;
-}
-
-static int
-check_usage(const struct x509_tbs *tbs, struct err *e)
-{
-	struct view bits;
-	bool there;
-	int code = find_extension(tbs, OID_KEY_USAGE, DER_BIT_STRING, &bits, &there);
-
-	if (code != 0 || (there && bits.left < 2))
-		return malformed(e, "keyUsage is malformed");
-	/* Absent, it would allow everything. */
-	if (!there || (bits.next[1] & (USAGE_KEY_CERT_SIGN | USAGE_CRL_SIGN)) != 0)
-		return denied(e, "keyUsage is absent or has keyCertSign or cRLSign");
+		return hsm_tbs_denied(e, "the certificate lives beyond the CA certificate");
 	return 0;
 }
 
@@ -132,9 +57,9 @@ check_authority_key_id(const struct question *q, struct view content, struct err
 	if (!der_peek(&content, DER_CONTEXT(0)))
 		return 0;
 	if (der_next(&content, &id) != 0)
-		return malformed(e, "authorityKeyIdentifier is malformed");
+		return hsm_tbs_malformed(e, "authorityKeyIdentifier is malformed");
 	if (!bytes_equal(id.content, q->limits->ca_key_id))
-		return denied(e, "authorityKeyIdentifier is not the CA's");
+		return hsm_tbs_denied(e, "authorityKeyIdentifier is not the CA's");
 	return 0;
 }
 
@@ -144,8 +69,8 @@ check_issuer_key(const struct question *q, const struct x509_tbs *tbs, struct er
 	struct view content;
 	bool there;
 
-	if (find_extension(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there) != 0)
-		return malformed(e, "authorityKeyIdentifier is malformed");
+	if (hsm_tbs_find(tbs, OID_AUTHORITY_KEY_ID, DER_SEQUENCE, &content, &there) != 0)
+		return hsm_tbs_malformed(e, "authorityKeyIdentifier is malformed");
 	return there ? check_authority_key_id(q, content, e) : 0;
 }
 
@@ -165,8 +90,8 @@ is_ca_key(const struct hsm_limits *limits, struct bytes spki)
  * old nsCertType makes a CA for OpenSSL, proxyCertInfo lets a device issue, and an identifier that is encoded in an odd
  * way may be basicConstraints to somebody.
  */
-static bool
-is_extension_known(struct bytes oid)
+static int
+check_extensions(const struct x509_tbs *tbs, struct err *e)
 {
 	const struct bytes known[] = {
 		OID_BASIC_CONSTRAINTS,
@@ -184,43 +109,8 @@ is_extension_known(struct bytes oid)
 		OID_MS_APPLICATION_POLICIES,
 		OID_MS_NTDS_CA_SECURITY,
 	};
-	size_t i;
 
-	for (i = 0; i < ARRAY_SIZE(known); i++) {
-		if (bytes_equal(oid, known[i]))
-			return true;
-	}
-	return false;
-}
-
-/* No extension twice (RFC 5280 4.2): a reader might look at the other one.  With only_known no other than ours. */
-static int
-check_extensions(const struct x509_tbs *tbs, bool only_known, struct err *e)
-{
-	struct bytes seen[32];
-	struct view list;
-	size_t count = 0;
-	size_t i;
-	int code = tbs->extensions.len == 0 ? 0 : der_whole(tbs->extensions, DER_SEQUENCE, &list);
-
-	while (code == 0 && tbs->extensions.len != 0) {
-		struct x509_extension extension;
-		bool end = false;
-
-		code = x509_extension_next(&list, &extension, &end);
-		if (code != 0 || end)
-			break;
-		if (only_known && !is_extension_known(extension.oid))
-			return denied(e, "an extension that no certificate of ours has");
-		for (i = 0; i < count; i++) {
-			if (bytes_equal(seen[i], extension.oid))
-				return denied(e, "an extension is there twice");
-		}
-		if (count == ARRAY_SIZE(seen))
-			return denied(e, "too many extensions");
-		seen[count++] = extension.oid;
-	}
-	return code == 0 ? 0 : malformed(e, "the extensions are malformed");
+	return hsm_tbs_extensions(tbs, known, ARRAY_SIZE(known), e);
 }
 
 /*
@@ -234,11 +124,11 @@ check_subject(const struct question *q, const struct x509_tbs *tbs, struct err *
 	AUTO(EVP_PKEY) key = NULL;
 
 	if (is_ca_key(limits, tbs->spki))
-		return denied(e, "the certificate is for the CA's own key");
+		return hsm_tbs_denied(e, "the certificate is for the CA's own key");
 	if (x509_spki_key(tbs->spki, &key, NULL) != 0)
-		return denied(e, "the key is of a kind, or written in a way, that no certificate of ours has");
+		return hsm_tbs_denied(e, "the key is of a kind, or written in a way, that no certificate of ours has");
 	if (!x509_name_differs(tbs->subject, limits->ca.tbs.subject))
-		return denied(e, "the certificate has the CA's own name, or none that can be read");
+		return hsm_tbs_denied(e, "the certificate has the CA's own name, or none that can be read");
 	return 0;
 }
 
@@ -250,26 +140,26 @@ check_certificate(const struct question *q, struct err *e)
 	int code;
 
 	if (!limits->has_ca)
-		return denied(e, "there is no CA certificate yet");
+		return hsm_tbs_denied(e, "there is no CA certificate yet");
 	if (x509_tbs_parse(q->data, &tbs, NULL) != 0)
-		return malformed(e, "not one TBSCertificate");
+		return hsm_tbs_malformed(e, "not one TBSCertificate");
 	if (tbs.version != 2)
-		return denied(e, "not a version 3 certificate");
+		return hsm_tbs_denied(e, "not a version 3 certificate");
 	if (!bytes_equal(tbs.algorithm, q->algorithm))
-		return denied(e, "the signature algorithm is not the one that key and digest give");
+		return hsm_tbs_denied(e, "the signature algorithm is not the one that key and digest give");
 	if (!bytes_equal(tbs.issuer, limits->ca.tbs.subject))
-		return denied(e, "the issuer is not this CA");
+		return hsm_tbs_denied(e, "the issuer is not this CA");
 	code = check_subject(q, &tbs, e);
 	if (code == 0)
-		code = check_serial(&tbs, e);
+		code = hsm_tbs_serial(&tbs, e);
 	if (code == 0)
 		code = check_dates(q, &tbs, e);
 	if (code == 0)
-		code = check_extensions(&tbs, true, e);
+		code = check_extensions(&tbs, e);
 	if (code == 0)
-		code = check_no_ca(&tbs, e);
+		code = hsm_tbs_no_ca(&tbs, e);
 	if (code == 0)
-		code = check_usage(&tbs, e);
+		code = hsm_tbs_usage(&tbs, e);
 	if (code == 0)
 		code = check_issuer_key(q, &tbs, e);
 	return code;
@@ -286,16 +176,16 @@ check_root(const struct question *q, const struct x509_tbs *tbs, struct err *e)
 	int code;
 
 	if (tbs->version != 2 || !bytes_equal(tbs->issuer, tbs->subject))
-		return denied(e, "not a self-issued version 3 certificate");
+		return hsm_tbs_denied(e, "not a self-issued version 3 certificate");
 	if (!bytes_equal(tbs->spki, q->limits->ca_spki))
-		return denied(e, "the root is not for the CA's own key");
+		return hsm_tbs_denied(e, "the root is not for the CA's own key");
 	if (!bytes_equal(tbs->algorithm, q->algorithm))
-		return denied(e, "the signature algorithm is not the one that key and digest give");
-	code = find_extension(tbs, OID_BASIC_CONSTRAINTS, DER_SEQUENCE, &content, &there);
+		return hsm_tbs_denied(e, "the signature algorithm is not the one that key and digest give");
+	code = hsm_tbs_find(tbs, OID_BASIC_CONSTRAINTS, DER_SEQUENCE, &content, &there);
 	if (code != 0 || !there || der_expect(&content, DER_BOOLEAN, &is_ca) != 0)
-		return denied(e, "the root has no basicConstraints with CA:TRUE");
-	code = check_serial(tbs, e);
-	return code != 0 ? code : check_extensions(tbs, false, e);
+		return hsm_tbs_denied(e, "the root has no basicConstraints with CA:TRUE");
+	code = hsm_tbs_serial(tbs, e);
+	return code != 0 ? code : hsm_tbs_extensions(tbs, NULL, 0, e);
 }
 
 /* CertificationRequestInfo (RFC 2986 4.1): version 0, name, key, [0] attributes; exactly these. */
@@ -314,9 +204,9 @@ check_request(const struct question *q, struct err *e)
 	    der_expect(&content, DER_SEQUENCE, &spki) != 0 ||
 	    der_expect(&content, DER_CONTEXT_CONSTRUCTED(0), &attributes) != 0 || view_end(&content) != 0 ||
 	    number != 0)
-		return malformed(e, "neither a TBSCertificate nor a CertificationRequestInfo");
+		return hsm_tbs_malformed(e, "neither a TBSCertificate nor a CertificationRequestInfo");
 	if (!bytes_equal(spki.whole, q->limits->ca_spki))
-		return denied(e, "the request is not for the key that signs it");
+		return hsm_tbs_denied(e, "the request is not for the key that signs it");
 	return 0;
 }
 
@@ -427,8 +317,8 @@ check_crl_end(const struct question *q, struct view *content, struct err *e)
 	int code = check_crl_rest(q, content);
 
 	if (code == ERR_DENIED)
-		return denied(e, "the CRL's authorityKeyIdentifier is not the CA's");
-	return code == 0 ? 0 : malformed(e, "the CRL's entries or extensions are malformed");
+		return hsm_tbs_denied(e, "the CRL's authorityKeyIdentifier is not the CA's");
+	return code == 0 ? 0 : hsm_tbs_malformed(e, "the CRL's entries or extensions are malformed");
 }
 
 static int
@@ -443,23 +333,23 @@ check_crl(const struct question *q, struct err *e)
 	int number;
 
 	if (!q->limits->has_ca)
-		return denied(e, "there is no CA certificate yet");
+		return hsm_tbs_denied(e, "there is no CA certificate yet");
 	if (der_whole(q->data, DER_SEQUENCE, &content) != 0 || der_expect(&content, DER_INTEGER, &version) != 0 ||
 	    der_small_int(&version, &number) != 0 || der_expect(&content, DER_SEQUENCE, &algorithm) != 0 ||
 	    der_expect(&content, DER_SEQUENCE, &issuer) != 0 || next_time(&content, &this_update) != 0)
-		return malformed(e, "not one TBSCertList");
+		return hsm_tbs_malformed(e, "not one TBSCertList");
 	if (number != 1)
-		return denied(e, "not a version 2 CRL");
+		return hsm_tbs_denied(e, "not a version 2 CRL");
 	if (!bytes_equal(algorithm.whole, q->algorithm))
-		return denied(e, "the signature algorithm is not the one that key and digest give");
+		return hsm_tbs_denied(e, "the signature algorithm is not the one that key and digest give");
 	if (!bytes_equal(issuer.whole, q->limits->ca.tbs.subject))
-		return denied(e, "the issuer is not this CA");
+		return hsm_tbs_denied(e, "the issuer is not this CA");
 	if (next_time(&content, &next_update) != 0)
-		return denied(e, "the CRL has no nextUpdate");
+		return hsm_tbs_denied(e, "the CRL has no nextUpdate");
 	if (this_update > q->now + HSM_TBS_SKEW_S)
-		return denied(e, "the CRL begins in the future");
+		return hsm_tbs_denied(e, "the CRL begins in the future");
 	if (next_update <= this_update || next_update - this_update > HSM_TBS_CRL_S)
-		return denied(e, "the CRL's nextUpdate is out of bounds");
+		return hsm_tbs_denied(e, "the CRL's nextUpdate is out of bounds");
 	return check_crl_end(q, &content, e);
 }
 
@@ -484,7 +374,7 @@ check_checkpoint(const struct question *q, struct err *e)
 	const struct bytes prefix = bytes_of_text(HSM_TBS_AUDIT_PREFIX);
 
 	if (q->data.len < prefix.len || memcmp(q->data.data, prefix.data, prefix.len) != 0)
-		return denied(e, "not an audit checkpoint");
+		return hsm_tbs_denied(e, "not an audit checkpoint");
 	return 0;
 }
 
@@ -492,6 +382,22 @@ static int
 check_ocsp(const struct question *q, struct err *e)
 {
 	return hsm_tbs_ocsp(q->data, q->now, e);
+}
+
+static int
+check_registration(const struct question *q, struct err *e)
+{
+	struct x509_tbs tbs;
+
+	if (x509_tbs_parse(q->data, &tbs, NULL) != 0)
+		return hsm_tbs_malformed(e, "not one TBSCertificate");
+	if (!bytes_equal(tbs.algorithm, q->algorithm))
+		return hsm_tbs_denied(e, "the signature algorithm is not the one that key and digest give");
+	if (q->limits->has_ca && !x509_name_differs(tbs.issuer, q->limits->ca.tbs.subject))
+		return hsm_tbs_denied(e, "the issuer has the CA's name, or none that can be read");
+	if (is_ca_key(q->limits, tbs.spki) && !bytes_equal(tbs.spki, q->limits->ca_spki))
+		return hsm_tbs_denied(e, "the certificate is for the CA's key");
+	return hsm_tbs_registration(&tbs, q->limits->ca_spki, q->now, e);
 }
 
 /* ---- the table --------------------------------------------------------------------------------------------------- */
@@ -510,6 +416,7 @@ static const struct {
 	{KEY_OCSP, ROLE_AUTHORITY, false, check_ocsp},
 	/* The request for its certificate; the courier's handshakes come as MSG_SIGN_HASH. */
 	{KEY_POLICY, ROLE_AUTHORITY, false, check_request},
+	{KEY_REGISTRATION, ROLE_AUTHORITY, false, check_registration},
 };
 
 /* The row for this class and role, or ARRAY_SIZE(table). */
@@ -531,7 +438,7 @@ hsm_tbs_allowed(enum key_class key_class, enum role from, enum digest digest, st
 	size_t row = find_row(key_class, from);
 
 	if (row == ARRAY_SIZE(table))
-		return denied(e, "this role may not use this key");
+		return hsm_tbs_denied(e, "this role may not use this key");
 	if ((unsigned)digest >= DIGEST_COUNT || (digest == DIGEST_SHA1 && !table[row].sha1))
 		return err_set(e, ERR_ALG, 0, "refused to sign: digest not allowed for this key");
 	return 0;
@@ -568,7 +475,7 @@ hsm_limits_init(struct bytes ca_certificate, struct bytes ca_spki, int max_days,
 		return code;
 	if (!bytes_equal(limits.ca.tbs.spki, ca_spki))
 		return err_set(e, ERR_CONFIG, 0, "the CA certificate is not for the token's key");
-	if (find_extension(&limits.ca.tbs, OID_SUBJECT_KEY_ID, DER_OCTET_STRING, &key_id, &there) != 0)
+	if (hsm_tbs_find(&limits.ca.tbs, OID_SUBJECT_KEY_ID, DER_OCTET_STRING, &key_id, &there) != 0)
 		return err_set(e, ERR_FORMAT, 0, "the CA certificate's subjectKeyIdentifier is malformed");
 	if (there)
 		limits.ca_key_id = (struct bytes){key_id.next, key_id.left};

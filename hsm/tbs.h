@@ -12,6 +12,8 @@
  *	audit     authority  an audit checkpoint
  *	ocsp      authority  the ResponseData of one OCSP answer (hsm/tbs_ocsp.h)
  *	policy    authority  the request for its own certificate; the courier has hashes signed (MSG_SIGN_HASH)
+ *	registration  authority  the registration point's own root, and TLS server certificates below it
+ *	                     (hsm/tbs_registration.h)
  *
  * Each generation of the CA has limits of its own, those of its certificate.
  *

@@ -90,6 +90,7 @@ put_extensions(struct buf *out, const struct tbs_plan *plan)
 	}
 	if (plan->extra.len != 0)
 		put_extension(out, plan->extra, plan->extra_value);
+	der_put_raw(out, plan->more);
 	if (plan->twice)
 		put_key_usage(out, plan->key_usage);
 	put_key_ids(out, plan);

@@ -29,6 +29,7 @@ struct tbs_plan {
 	bool bare;                     /* neither basicConstraints nor keyUsage */
 	struct bytes extra;            /* OID of one more extension; empty: none */
 	struct bytes extra_value;      /* DER */
+	struct bytes more;             /* extensions, whole, as they shall stand there; empty: none */
 };
 
 /* A certificate of one day from now, serial 0x4711; the other bytes are borrowed. */

@@ -93,6 +93,7 @@ TEST(roles_get_only_their_keys)
 		[KEY_AUDIT] = {[ROLE_AUTHORITY] = true},
 		[KEY_OCSP] = {[ROLE_AUTHORITY] = true},
 		[KEY_POLICY] = {[ROLE_AUTHORITY] = true},
+		[KEY_REGISTRATION] = {[ROLE_AUTHORITY] = true},
 	};
 	int key_class;
 	int from;
