@@ -136,6 +136,7 @@ give_challenge(struct visit *visit)
 	struct app_authority *a = visit->authority;
 	struct app_store_request *request = &visit->request;
 	struct err e = {0};
+	int status;
 
 	if (visit->wants == ADMIN_LOOK) {
 		answer_status(visit, ADMIN_GRANTED);
@@ -146,7 +147,13 @@ give_challenge(struct visit *visit)
 		answer_status(visit, ADMIN_MALFORMED);
 		return;
 	}
-	if (check_template(visit, &e) != 0) {
+	status = check_template(visit, &e);
+	if (status == ERR_UNKNOWN) {
+		log_event(ADMIN_REFUSED, log_text(visit->peer), log_text(visit->actor), log_text(e.text));
+		answer_status(visit, ADMIN_MALFORMED);
+		return;
+	}
+	if (status != 0) {
 		refuse(visit, ADMIN_DENIED, log_text(e.text));
 		return;
 	}

@@ -172,6 +172,11 @@ app_command_challenge_create(struct app_session *session)
 	status = app_templates_permit(session->authority, &session->account, binding.template_name, APP_RIGHT_ENROLL,
 				      &e);
 	app_binding_fini(&binding);
+	if (status == ERR_UNKNOWN) {
+		app_session_fail(session, APP_EXIT_USAGE, "--template: %s; \"chancery template list\" shows all.",
+				 e.text);
+		return;
+	}
 	if (status != 0) {
 		log_event(OPERATOR_DENIED, session->actor, session->command->words);
 		app_session_fail(session, APP_EXIT_FAILED, "%s is not allowed to: %s.", session->account.name, e.text);

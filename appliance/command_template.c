@@ -194,7 +194,8 @@ print_template(struct app_session *session, const struct app_template *t)
 	print_field(session, t, "CA at", "ca_url");
 	print_field(session, t, "OCSP at", "ocsp_url");
 	app_session_print(session, "%-18s %s, by %d\n", "Approval",
-			  t->approval ? "always" : "only of requests that wait for another reason", t->approvals);
+			  app_template_needs_approval(t) ? "always" : "only of requests that wait for another reason",
+			  t->approvals);
 	app_session_print(session, "%-18s %s\n", "Publish", t->publish ? "yes; nothing does so yet" : "no");
 	for (size_t i = 0; i < t->permission_count; i++)
 		app_session_print(session, "%-18s %s %s: %s\n", i == 0 ? "Permissions" : "",

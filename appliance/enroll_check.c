@@ -148,7 +148,7 @@ app_enroll_authorize_first(struct app_enrollment *enrollment, const struct app_t
 		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	enrollment->waits = enrollment->profile.approval || entry->template.approval;
+	enrollment->waits = enrollment->profile.approval || app_template_needs_approval(&entry->template);
 	if (enrollment->csr.challenge.len == 0 && strcmp(enrollment->profile.challenge_missing, "pending") == 0) {
 		enrollment->waits = true;
 		return 0;

@@ -205,6 +205,12 @@ app_template_is_agent(const struct app_template *template)
 	       app_words_oids_have(&template->application_policies, OID_KP_REQUEST_AGENT);
 }
 
+bool
+app_template_needs_approval(const struct app_template *template)
+{
+	return template->approval || template->approvals > 1;
+}
+
 /* ---- permissions ------------------------------------------------------------------------------------------------- */
 
 bool

@@ -159,6 +159,9 @@ MUST_CHECK int app_template_permissions_parse(struct app_template *template, str
  */
 bool app_template_is_agent(const struct app_template *template);
 
+/* Do all first requests wait?  Who wants more than one approval wants approval. */
+bool app_template_needs_approval(const struct app_template *template);
+
 /* The built-in templates: text of the n-th in the form that app_template_parse() reads; NULL behind the last one. */
 const char *app_template_builtin(size_t n);
 

@@ -137,7 +137,6 @@ static const char *const ndes_settings[APP_NDES_COUNT] = {"ndes.signature_templa
 static int
 check_settings(const struct build *build, struct err *e)
 {
-	char setting[40];
 	int rc = 0;
 
 	for (int i = 0; i < APP_NDES_COUNT && rc == 0; i++)
@@ -145,9 +144,10 @@ check_settings(const struct build *build, struct err *e)
 	for (int i = 0; i < build->conf->profile_count && rc == 0; i++) {
 		const char *name = build->conf->profiles[i].template;
 
-		snprintf(setting, sizeof(setting), "profiles[%d].template", i);
 		if (find(build->entries, build->count, name) == NULL)
-			rc = err_set(e, ERR_CONFIG, 0, "%s: there is no template \"%s\"", setting, name);
+			rc = err_set(e, ERR_CONFIG, 0,
+				     "profiles[%d].template: there is no template \"%s\" (profile \"%s\")", i, name,
+				     build->conf->profiles[i].name);
 	}
 	return rc;
 }
@@ -357,7 +357,7 @@ permit_one(const struct app_authority *a, const struct app_account *account, con
 	const struct app_template_entry *entry = app_templates_find(a, name);
 
 	if (entry == NULL)
-		return err_set(e, ERR_DENIED, 0, "there is no template %.40s", name);
+		return err_set(e, ERR_UNKNOWN, 0, "there is no template %.40s", name);
 	if (app_template_permits(&entry->template, account, right))
 		return 0;
 	return err_set(e, ERR_DENIED, 0, "no right to %s on the template %s",

@@ -164,9 +164,6 @@ check_profile(const struct config *conf, const struct config_profile *p, const c
 	for (i = 0; i < conf->profile_count; i++)
 		if (strcmp(conf->profiles[i].name, p->name) == 0)
 			return "name";
-	*ret_why = "there is no such template";
-	if (p->template[0] != '\0' && strcmp(p->template, conf->template_name) != 0)
-		return "template";
 	return check_rules(conf, p, ret_why);
 }
 

@@ -160,6 +160,8 @@ same "NDESGetCACertThumbprint is the root's MD5" "$md5" "$(admin "$page?operatio
 challenge=$(admin "${page}mscep.dll?operation=NDESGenerateChallenge&keyUsage=0xA0&params=")
 check "NDESGenerateChallenge is a challenge and nothing else" grep -qE '^[0-9A-F]{32}$' <<<"$challenge"
 same "without a certificate it is 401" 401 "$(http_code -k "$page?operation=NDESGenerateChallenge")"
+same "none is given for a template that is not there" 400 "$(http_code -k --cert "$dir/device/operator.pem" \
+	--key "$dir/device/operator.key" "$page?operation=NDESGenerateChallenge&params=template%3DNope")"
 check "an MDM's challenge enrolls" enroll_device from-mdm "$challenge"
 for _ in 1 2 3 4 5 6; do admin "$page" >"$dir/page.html"; done
 check "when challenge.max_open is reached the page says so" grep -q 'The password cache is full\.' "$dir/page.html"

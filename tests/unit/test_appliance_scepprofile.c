@@ -2,6 +2,8 @@
  * What the authority makes of the SCEP profile that the front names: challenges, approval, and a name that it does not
  * know.
  */
+#include <openssl/x509v3.h>
+
 #include "board/base/clock.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/office.h"
@@ -118,7 +120,52 @@ TEST(a_transaction_is_the_same_for_all_profiles)
 	office_close(&o);
 }
 
-TEST_MAIN(RUN(a_profile_that_is_not_known_is_neither_refused_nor_served),
+static bool
+issued_for(const struct office *o, const char *oid)
+{
+	const unsigned char *der = o->front.certificate;
+	X509 *cert = d2i_X509(NULL, &der, (long)o->front.last.certificate.len);
+	EXTENDED_KEY_USAGE *purposes = X509_get_ext_d2i(cert, NID_ext_key_usage, NULL, NULL);
+	char text[64] = "";
+
+	if (sk_ASN1_OBJECT_num(purposes) == 1)
+		OBJ_obj2txt(text, sizeof(text), sk_ASN1_OBJECT_value(purposes, 0), 1);
+	EXTENDED_KEY_USAGE_free(purposes);
+	X509_free(cert);
+	return strcmp(text, oid) == 0;
+}
+
+TEST(a_profile_may_have_any_template_that_there_is)
+{
+	struct office o;
+	struct err e = {0};
+
+	open_with(&o, "{ name = \"web\"; template = \"WebServer\"; }");
+	CHECK_INT(app_state_configure(&o.authority, &o.conf, &e), 0);
+	CHECK_INT(enroll(&o, "web", "1", FIXED), STATUS_ISSUED);
+	CHECK(issued_for(&o, "1.3.6.1.5.5.7.3.1"));
+	CHECK_INT(enroll(&o, "", "2", FIXED), STATUS_ISSUED);
+	CHECK(issued_for(&o, "1.3.6.1.5.5.7.3.2"));
+	snprintf(o.conf.profiles[0].template, sizeof(o.conf.profiles[0].template), "Wbserver");
+	CHECK_INT(app_state_configure(&o.authority, &o.conf, &e), ERR_CONFIG);
+	CHECK(strstr(e.text, "profiles[0].template: there is no template \"Wbserver\" (profile \"web\")") != NULL);
+	office_close(&o);
+}
+
+TEST(who_wants_two_approvals_wants_approval)
+{
+	struct office o;
+
+	office_open(&o, true);
+	office_challenge(&o, CHALLENGE, clock_wall() + 3600);
+	o.conf.template_approvals = 2;
+	office_reload(&o);
+	CHECK_INT(enroll(&o, "", "1", CHALLENGE), STATUS_PENDING);
+	office_close(&o);
+}
+
+TEST_MAIN(RUN(a_profile_may_have_any_template_that_there_is), RUN(who_wants_two_approvals_wants_approval),
+	  RUN(a_profile_that_is_not_known_is_neither_refused_nor_served),
 	  RUN(one_profile_may_take_the_static_challenge_alone), RUN(one_profile_may_take_one_time_challenges_alone),
 	  RUN(what_a_profile_says_of_approval_and_missing_challenges_holds),
 	  RUN(a_transaction_is_the_same_for_all_profiles))
