@@ -82,7 +82,8 @@ openssl genrsa -out "$dir/device/dev5.key" 2048 2>/dev/null
 secret=$(chancery challenge create --key "$(spki_hash "$dir/device/dev5.key")")
 wrong dev6 "$secret" "made for another key"
 check "the key that it was made for is right" enroll_device dev5 "$secret"
-secret=$(chancery challenge create --template nothing-like-it)
+refuse "a challenge for a template that is not there is not made" chancery challenge create --template nothing-like-it
+secret=$(chancery challenge create --template WebServer)
 wrong dev7 "$secret" "made for another template"
 
 first=$(chancery challenge create)
