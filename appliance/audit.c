@@ -43,6 +43,9 @@ static const char *const event_names[] = {
 	[APP_AUDIT_TEMPLATE_IMPORTED] = "template-imported",
 	[APP_AUDIT_TEMPLATE_REMOVED] = "template-removed",
 	[APP_AUDIT_TEMPLATE_PERMISSIONS] = "template-permissions",
+	[APP_AUDIT_POLICY_INSTALLED] = "policy-module-installed",
+	[APP_AUDIT_POLICY_REMOVED] = "policy-module-removed",
+	[APP_AUDIT_POLICY_CERTIFICATE] = "policy-certificate",
 };
 
 int

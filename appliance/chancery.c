@@ -203,11 +203,10 @@ ask_new_password(struct secret **ret_password, struct err *e)
 	return code;
 }
 
-/* Takes "--password-file FILE" out of the words of a command; *ret_file stays NULL when it is not there. */
+/* Takes an option with a file out of the words of a command; *ret_file stays NULL when it is not there. */
 static int
-take_password_file(struct msg_command *m, const char **ret_file)
+take_password_file(struct msg_command *m, const char *name, const char **ret_file)
 {
-	static const char name[] = "--password-file";
 	const size_t len = strlen(name);
 	size_t kept = 0;
 
@@ -231,20 +230,26 @@ take_password_file(struct msg_command *m, const char **ret_file)
 	return 0;
 }
 
-/* The commands that give an account a password need one from here. */
+static bool
+begins_with(const struct msg_command *m, const char *first, const char *second)
+{
+	return m->words.count >= 2 && strcmp((const char *)m->words.item[0].data, first) == 0 &&
+	       strcmp((const char *)m->words.item[1].data, second) == 0;
+}
+
+/* The commands that give an account a password, or a policy module its secret, need it from here. */
 static int
 get_new_password(struct msg_command *m, struct secret **ret_password)
 {
-	const struct bytes *word = m->words.item;
+	bool is_module = begins_with(m, "policy-module", "install");
 	const char *file = NULL;
 	struct err e = {0};
 	int code;
 
-	if (m->words.count < 2 || strcmp((const char *)word[0].data, "operator") != 0 ||
-	    (strcmp((const char *)word[1].data, "add") != 0 && strcmp((const char *)word[1].data, "password") != 0))
+	if (!is_module && !begins_with(m, "operator", "add") && !begins_with(m, "operator", "password"))
 		return 0;
-	code = take_password_file(m, &file);
-	if (code != 0)
+	code = take_password_file(m, is_module ? "--secret-file" : "--password-file", &file);
+	if (code != 0 || (is_module && file == NULL))
 		return code;
 	code = file != NULL ? secret_read_file(file, PASSWORD_MAX, ret_password, &e)
 			    : ask_new_password(ret_password, &e);
@@ -276,20 +281,36 @@ talk(struct call *call, const char *path)
 	ipc_free(call->ipc);
 }
 
-/* The commands that are about a file of templates take it along. */
+/* The file that a command is about; NULL for most commands. */
+static const char *
+path_of(const struct msg_command *m)
+{
+	const struct msg_list *words = &m->words;
+
+	if (words->count > 2 && (begins_with(m, "template", "check") || begins_with(m, "template", "import") ||
+				 begins_with(m, "policy-module", "certificate")))
+		return (const char *)words->item[2].data;
+	for (size_t i = 2; i < words->count && begins_with(m, "policy-module", "install"); i++) {
+		const char *word = (const char *)words->item[i].data;
+
+		if (strcmp(word, "--root") == 0 && i + 1 < words->count)
+			return (const char *)words->item[i + 1].data;
+		if (strncmp(word, "--root=", 7) == 0)
+			return word + 7;
+	}
+	return NULL;
+}
+
+/* The commands that are about a file take it along. */
 static int
 get_file(struct call *call)
 {
-	const struct msg_list *words = &call->command.words;
+	const char *path = path_of(&call->command);
 	struct err e = {0};
-	const char *path;
 	int code;
 
-	if (words->count < 3 || strcmp((const char *)words->item[0].data, "template") != 0 ||
-	    (strcmp((const char *)words->item[1].data, "check") != 0 &&
-	     strcmp((const char *)words->item[1].data, "import") != 0))
+	if (path == NULL)
 		return 0;
-	path = (const char *)words->item[2].data;
 	code = file_read(path, &call->file, &e);
 	if (code == ERR_LIMIT)
 		fprintf(stderr, "chancery: %s has more than %d bytes\n", path, FILE_MAX);

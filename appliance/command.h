@@ -97,4 +97,14 @@ void app_command_status(struct app_session *session);       /* one screen; exit 
 void app_command_audit_list(struct app_session *session);   /* the newest records */
 void app_command_audit_verify(struct app_session *session); /* checks the chain */
 
+/* The handlers: command_policy.c */
+void app_command_policy_install(struct app_session *session);   /* a module, new or again */
+void app_command_policy_uninstall(struct app_session *session); /* one that no setting names */
+void app_command_policy_list(struct app_session *session);      /* all, and where they are used */
+void app_command_policy_status(struct app_session *session); /* how they did; exit status 1 when one cannot be asked */
+void app_command_policy_test(struct app_session *session);   /* is its server there? */
+
+/* The line of a module in "status". */
+void app_command_policy_print(struct app_session *session, const struct app_policy_module *module);
+
 #endif

@@ -222,6 +222,9 @@ print_status(struct app_session *session, const struct status_report *report, co
 			  app_command_span(now - a->started, span, sizeof(span)), (unsigned long long)a->issuing.issued,
 			  (unsigned long long)a->enrolling.refused, (unsigned long long)a->issuing.failed);
 	app_session_print(session, " %-12s %zu loops connected\n", "Front", count_fronts(a));
+	for (size_t i = 0; i < APP_POLICY_MODULES; i++)
+		if (a->policy.modules[i] != NULL)
+			app_command_policy_print(session, a->policy.modules[i]);
 	app_session_print(session, " %-12s %lld records\n", "Audit", (long long)counts->audit_records);
 	app_session_end(session, why == NULL ? APP_EXIT_OK : APP_EXIT_FAILED);
 }

@@ -29,8 +29,8 @@ app_enroll_transaction_text(struct bytes id, char out[APP_TRANSACTION_MAX])
 		 bytes_hex((struct bytes){hash, sizeof(hash)}, hex, sizeof(hex)));
 }
 
-static void
-enrollment_free(struct app_enrollment *enrollment)
+void
+app_enroll_free(struct app_enrollment *enrollment)
 {
 	if (enrollment->has_csr)
 		app_csr_fini(&enrollment->csr);
@@ -41,8 +41,8 @@ enrollment_free(struct app_enrollment *enrollment)
 	free(enrollment);
 }
 
-static void
-refuse(struct app_enrollment *enrollment, const struct app_refusal *refusal)
+void
+app_enroll_refuse(struct app_enrollment *enrollment, const struct app_refusal *refusal)
 {
 	struct app_authority *a = enrollment->authority;
 	const struct app_issue *issue = &enrollment->issue;
@@ -56,31 +56,45 @@ refuse(struct app_enrollment *enrollment, const struct app_refusal *refusal)
 	app_refusal_audit(a, issue, refusal->cause);
 	snprintf(decision.text, sizeof(decision.text), "%s", refusal->text);
 	app_reply_send(&enrollment->reply, &decision);
-	enrollment_free(enrollment);
+	app_enroll_free(enrollment);
 }
 
 static void
 refuse_as(struct app_enrollment *enrollment, struct app_refusal refusal)
 {
-	refuse(enrollment, &refusal);
+	app_enroll_refuse(enrollment, &refusal);
 }
 
-static void
-retry_later(struct app_enrollment *enrollment, int code, const struct err *e)
+void
+app_enroll_retry(struct app_enrollment *enrollment, int code, const struct err *e)
 {
 	const struct app_issue *issue = &enrollment->issue;
 
 	log_event(ENROLL_POSTPONED, log_text(issue->peer), log_text(issue->transaction_id), err_name(code),
 		  log_text(e->text));
 	app_reply_retry(&enrollment->reply, code);
-	enrollment_free(enrollment);
+	app_enroll_free(enrollment);
+}
+
+void
+app_enroll_answer(struct app_enrollment *enrollment, const struct msg_decision *decision)
+{
+	app_reply_send(&enrollment->reply, decision);
+}
+
+void
+app_enroll_deliver(struct app_enrollment *enrollment)
+{
+	struct msg_decision decision = {.status = STATUS_ISSUED, .certificate = enrollment->issue.certificate};
+
+	app_reply_send(&enrollment->reply, &decision);
+	app_enroll_free(enrollment);
 }
 
 static void
 issued(struct app_enrollment *enrollment)
 {
-	struct app_issue *issue = &enrollment->issue;
-	struct msg_decision decision = {.status = STATUS_ISSUED, .certificate = issue->certificate};
+	const struct app_issue *issue = &enrollment->issue;
 	const char *serial = log_hex((struct bytes){issue->subject.serial, APP_SERIAL_SIZE});
 
 	if (issue->existing)
@@ -89,8 +103,19 @@ issued(struct app_enrollment *enrollment)
 		log_event(ENROLL_ISSUED, serial, log_text(issue->subject_text), issue->template_name,
 			  log_text(issue->peer), log_text(issue->transaction_id),
 			  (long long)(clock_mono_ms() - issue->began_ms));
-	app_reply_send(&enrollment->reply, &decision);
-	enrollment_free(enrollment);
+	if (enrollment->profile.policy_module[0] != '\0' && !issue->existing)
+		app_enroll_issued(enrollment);
+	else
+		app_enroll_deliver(enrollment);
+}
+
+/* A module that vouched for it is told that it came to nothing. */
+static void
+refuse_granted(struct app_enrollment *enrollment, struct app_refusal refusal)
+{
+	if (enrollment->profile.policy_module[0] != '\0')
+		app_enroll_failed(enrollment, &refusal);
+	app_enroll_refuse(enrollment, &refusal);
 }
 
 /* The end of app_issue_start(). */
@@ -102,13 +127,13 @@ on_issue_done(struct app_issue *issue, void *arg)
 	if (issue->code == 0)
 		issued(enrollment);
 	else if (issue->code == ERR_DENIED && issue->verdict != APP_CHALLENGE_OK)
-		refuse_as(enrollment, app_refusal_challenge(issue->verdict));
+		refuse_granted(enrollment, app_refusal_challenge(issue->verdict));
 	else if (issue->code == ERR_DENIED)
-		refuse_as(enrollment, app_refusal_for(issue->code, &issue->e));
+		refuse_granted(enrollment, app_refusal_for(issue->code, &issue->e));
 	else if (issue->code == ERR_UNKNOWN && issue->renews)
-		refuse_as(enrollment, app_refusal_renewal(issue->code, &issue->e));
+		refuse_granted(enrollment, app_refusal_renewal(issue->code, &issue->e));
 	else
-		retry_later(enrollment, issue->code, &issue->e);
+		app_enroll_retry(enrollment, issue->code, &issue->e);
 }
 
 static struct app_enrollment *
@@ -153,13 +178,13 @@ on_held(struct app_store_request *request, void *arg)
 		app_reply_send(&enrollment->reply, &decision);
 	app_store_request_fini(request);
 	if (code == 0 || decision.status == STATUS_ISSUED)
-		enrollment_free(enrollment);
+		app_enroll_free(enrollment);
 	else if (code == ERR_DENIED && verdict != APP_CHALLENGE_OK)
 		refuse_as(enrollment, app_refusal_challenge(verdict));
 	else if (code == ERR_DENIED)
 		refuse_as(enrollment, app_refusal_for(code, &e));
 	else
-		retry_later(enrollment, code == ERR_LIMIT ? ERR_BUSY : code, &e);
+		app_enroll_retry(enrollment, code == ERR_LIMIT ? ERR_BUSY : code, &e);
 }
 
 /* Has the request wait for an operator instead of issuing. */
@@ -207,6 +232,25 @@ hold(struct app_enrollment *enrollment, const struct app_template_entry *entry, 
 	return 0;
 }
 
+int
+app_enroll_issue(struct app_enrollment *enrollment, const struct app_template_entry *entry,
+		 struct app_refusal *ret_refusal, struct err *e)
+{
+	int status;
+
+	enrollment->issue.profile = entry->profile;
+	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
+	if (status == 0) {
+		/* It borrows from the message, and holds the challenge. */
+		app_csr_fini(&enrollment->csr);
+		enrollment->has_csr = false;
+		return 0;
+	}
+	*ret_refusal = app_refusal_for(ERR_DENIED, e);
+	/* A certificate that would break RFC 5280 comes of the request, which will not get better. */
+	return status == ERR_INTERNAL ? ERR_DENIED : status;
+}
+
 /*
  * Checks the proved request against its template and begins its certificate; what stands in the way becomes an ERR_*
  * with e, and *ret_refusal for peers' faults.
@@ -228,31 +272,24 @@ decide(struct app_enrollment *enrollment, const struct msg_enroll *m, const stru
 		status = app_enroll_take_bound(enrollment, entry, ret_refusal, e);
 	if (status != 0)
 		return status;
+	if (enrollment->profile.policy_module[0] != '\0')
+		return app_enroll_ask(enrollment, entry, e);
 	if (enrollment->waits)
 		return hold(enrollment, entry, e);
-	enrollment->issue.profile = entry->profile;
-	status = app_issue_start(enrollment->authority, &enrollment->issue, e);
-	if (status == 0) {
-		/* It borrows from the message, and holds the challenge. */
-		app_csr_fini(&enrollment->csr);
-		enrollment->has_csr = false;
-		return 0;
-	}
-	*ret_refusal = app_refusal_for(ERR_DENIED, e);
-	/* A certificate that would break RFC 5280 comes of the request, which will not get better. */
-	return status == ERR_INTERNAL ? ERR_DENIED : status;
+	return app_enroll_issue(enrollment, entry, ret_refusal, e);
 }
 
 /* Answers what did not begin. */
-static void
-end_unless(struct app_enrollment *enrollment, int status, const struct app_refusal *refusal, const struct err *e)
+void
+app_enroll_end_unless(struct app_enrollment *enrollment, int status, const struct app_refusal *refusal,
+		      const struct err *e)
 {
 	if (status == 0)
 		return;
 	if (err_class(status) == ERR_CLASS_PEER)
-		refuse(enrollment, refusal);
+		app_enroll_refuse(enrollment, refusal);
 	else
-		retry_later(enrollment, status, e);
+		app_enroll_retry(enrollment, status, e);
 }
 
 /* ---- the template of a renewal ----------------------------------------------------------------------------------- */
@@ -280,7 +317,7 @@ on_old(struct app_store_request *request, void *arg)
 	app_store_request_fini(request);
 	if (status == 0)
 		status = decide(enrollment, &enrollment->message, entry, &signer, true, &refusal, &e);
-	end_unless(enrollment, status, &refusal, &e);
+	app_enroll_end_unless(enrollment, status, &refusal, &e);
 }
 
 /* What is borrowed from the message becomes the enrollment's. */
@@ -292,6 +329,8 @@ keep_message(struct app_enrollment *enrollment, const struct msg_enroll *m)
 				       &kept->signature};
 	size_t total = 0;
 
+	if (enrollment->kept != NULL)
+		return 0;
 	*kept = *m;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		total += parts[i]->len;
@@ -355,6 +394,12 @@ begin(struct app_enrollment *enrollment, const struct msg_enroll *m, struct app_
 	status = app_enroll_prove(enrollment, m, ret_refusal, e);
 	if (status != 0)
 		return status;
+	if (enrollment->profile.policy_module[0] != '\0') {
+		/* Asking a module takes its time. */
+		if (keep_message(enrollment, m) != 0)
+			return err_set(e, ERR_NOMEM, 0, "keeping the request");
+		m = &enrollment->message;
+	}
 	status = x509_parse(m->signer, &signer, e);
 	if (status != 0) {
 		*ret_refusal = app_refusal_for(status, e);
@@ -389,5 +434,5 @@ app_enroll_request(struct app_front *front, uint64_t id, const struct msg_enroll
 		status = err_set(&e, ERR_BUSY, 0, "too much is under way");
 	else
 		status = begin(enrollment, m, &refusal, &e);
-	end_unless(enrollment, status, &refusal, &e);
+	app_enroll_end_unless(enrollment, status, &refusal, &e);
 }

@@ -149,6 +149,14 @@ app_enroll_authorize_first(struct app_enrollment *enrollment, const struct app_t
 		return status;
 	}
 	enrollment->waits = enrollment->profile.approval || app_template_needs_approval(&entry->template);
+	/* A module is never asked about a first request without a challenge (facts, microsoft.md 2.3). */
+	if (enrollment->profile.policy_module[0] != '\0' && enrollment->csr.challenge.len == 0) {
+		*ret_refusal = app_refusal_challenge(APP_CHALLENGE_MISSING);
+		return ERR_DENIED;
+	}
+	/* Whether the challenge is good is for the module to say, which compares it with the whole request. */
+	if (enrollment->profile.policy_module[0] != '\0')
+		return 0;
 	if (enrollment->csr.challenge.len == 0 && strcmp(enrollment->profile.challenge_missing, "pending") == 0) {
 		enrollment->waits = true;
 		return 0;
@@ -173,6 +181,7 @@ app_enroll_take_bound(struct app_enrollment *enrollment, const struct app_templa
 {
 	struct app_issue *issue = &enrollment->issue;
 	bool is_bindable = issue->renews || issue->has_challenge;
+	bool is_vouched;
 	char sid[APP_SID_SIZE] = "";
 	int status = issue->subject.san.len > 0 ? app_san_sid(issue->subject.san, sid, e) : ERR_UNKNOWN;
 
@@ -180,9 +189,10 @@ app_enroll_take_bound(struct app_enrollment *enrollment, const struct app_templa
 		*ret_refusal = app_refusal_for(status, e);
 		return status;
 	}
-	if (!is_bindable && (status == 0 || app_profile_is_agent(entry->profile))) {
-		*ret_refusal =
-			app_refusal_challenge(status == 0 ? APP_CHALLENGE_BOUND_SAN : APP_CHALLENGE_BOUND_TEMPLATE);
+	is_vouched = is_bindable || enrollment->profile.policy_module[0] != '\0';
+	if ((!is_vouched && status == 0) || (!is_bindable && app_profile_is_agent(entry->profile))) {
+		*ret_refusal = app_refusal_challenge(!is_vouched && status == 0 ? APP_CHALLENGE_BOUND_SAN
+										: APP_CHALLENGE_BOUND_TEMPLATE);
 		return ERR_DENIED;
 	}
 	if (status == 0 && app_profile_has_sid(entry->profile))

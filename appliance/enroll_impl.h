@@ -1,6 +1,6 @@
 /*
- * appliance/enroll_impl - the inside of a request under way, for enroll.c, which takes it through its steps, and
- * enroll_check.c, which judges it
+ * appliance/enroll_impl - the inside of a request under way, for enroll.c, which takes it through its steps,
+ * enroll_check.c, which judges it, and enroll_policy.c, which has a policy module judge it
  *
  * Threads:  the authority's loop.
  * Owner:    enroll.c makes and frees it.
@@ -26,7 +26,10 @@ struct app_enrollment {
 	struct app_store_request request;
 	struct buf subject; /* that the template makes of the request's */
 
-	/* a renewal waits for what the store knows of the old certificate */
+	/* what is asked of a policy module */
+	char template_name[APP_TEMPLATE_NAME];
+
+	/* a renewal waits for what the store knows of the old certificate, others for a policy module */
 	struct msg_enroll message; /* borrows from kept */
 	uint8_t *kept;
 };
@@ -65,5 +68,48 @@ MUST_CHECK int app_enroll_authorize_first(struct app_enrollment *enrollment, con
  */
 MUST_CHECK int app_enroll_take_bound(struct app_enrollment *enrollment, const struct app_template_entry *entry,
 				     struct app_refusal *ret_refusal, struct err *e);
+
+/* ---- enroll.c ---- */
+
+/* Frees it and what it owns. */
+void app_enroll_free(struct app_enrollment *enrollment);
+
+/* Answers, and nothing more: it is still the caller's. */
+void app_enroll_answer(struct app_enrollment *enrollment, const struct msg_decision *decision);
+
+/* Answers with the certificate that was issued; frees it. */
+void app_enroll_deliver(struct app_enrollment *enrollment);
+
+/* Refuses it, in log, audit trail and answer; frees it. */
+void app_enroll_refuse(struct app_enrollment *enrollment, const struct app_refusal *refusal);
+
+/* Has the device repeat it; frees it. */
+void app_enroll_retry(struct app_enrollment *enrollment, int code, const struct err *e);
+
+/* Unless status is 0: refuses it when that is a peer's fault, else has the device repeat it. */
+void app_enroll_end_unless(struct app_enrollment *enrollment, int status, const struct app_refusal *refusal,
+			   const struct err *e);
+
+/* Begins the certificate of a request that was checked and authorized.  Fails as app_issue_start(). */
+MUST_CHECK int app_enroll_issue(struct app_enrollment *enrollment, const struct app_template_entry *entry,
+				struct app_refusal *ret_refusal, struct err *e);
+
+/* ---- enroll_policy.c ---- */
+
+/*
+ * Asks the profile's policy module about a request that was checked, unless its transaction has its certificate; the
+ * answer issues, refuses or postpones it.  message is the enrollment's own.  Fails with ERR_STAGE when an operator
+ * should approve it too, and as app_store_submit().
+ */
+MUST_CHECK int app_enroll_ask(struct app_enrollment *enrollment, const struct app_template_entry *entry, struct err *e);
+
+/*
+ * The certificate is stored: tells the module, and hands it out, in the order that the kind of module wants.  Frees the
+ * enrollment, now or later.
+ */
+void app_enroll_issued(struct app_enrollment *enrollment);
+
+/* Tells the module that what it granted came to nothing; the enrollment is still the caller's. */
+void app_enroll_failed(struct app_enrollment *enrollment, const struct app_refusal *refusal);
 
 #endif

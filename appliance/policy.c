@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "appliance/state.h"
+#include "appliance/store_policy.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
 
@@ -16,6 +17,7 @@ struct app_policy_module {
 	struct msg_policy_module is; /* what it points to is in memory */
 	struct buf memory;           /* MSG_POLICY_MODULE as it is sent; is borrows from it */
 	struct app_policy_health health;
+	bool refuse;      /* requests while it cannot be asked */
 	struct list open; /* struct call */
 	size_t open_count;
 };
@@ -291,6 +293,29 @@ module_free(struct app_policy_module *module)
 	free(module);
 }
 
+/* The message for the courier, which is what the module is. */
+static int
+fill(struct app_policy_module *module, const struct msg_policy_module *m)
+{
+	struct msg_policy_module is;
+	struct buf memory;
+	int code;
+
+	buf_init(&memory, MODULE_MEMORY);
+	msg_policy_module_put(&memory, m);
+	code = buf_status(&memory);
+	if (code == 0)
+		code = msg_policy_module_get(buf_bytes(&memory), &is);
+	if (code != 0) {
+		buf_fini(&memory);
+		return code;
+	}
+	buf_fini(&module->memory);
+	module->memory = memory;
+	module->is = is;
+	return 0;
+}
+
 /* A copy of m as the message that the courier gets. */
 static int
 module_new(struct app_authority *a, const struct msg_policy_module *m, uint8_t index,
@@ -303,16 +328,14 @@ module_new(struct app_authority *a, const struct msg_policy_module *m, uint8_t i
 	if (module == NULL)
 		return err_set(e, ERR_NOMEM, 0, "policy module %s", m->name);
 	numbered.index = index;
+	if (numbered.chain.count == 0 && numbered.kind == POLICY_REGISTRATION_POINT)
+		numbered.chain = a->policy.chain;
 	module->authority = a;
 	module->calls = calls_of(m->kind);
 	list_init(&module->open);
 	buf_init(&module->memory, MODULE_MEMORY);
-	msg_policy_module_put(&module->memory, &numbered);
-	code = buf_status(&module->memory);
-	if (code == 0)
-		code = msg_policy_module_get(buf_bytes(&module->memory), &module->is);
+	code = fill(module, &numbered);
 	if (code != 0) {
-		buf_fini(&module->memory);
 		free(module);
 		return err_set(e, code, 0, "policy module %s", m->name);
 	}
@@ -357,6 +380,8 @@ app_policy_fini(struct app_authority *a)
 	for (size_t i = 0; i < APP_POLICY_MODULES; i++)
 		if (a->policy.modules[i] != NULL)
 			module_free(TAKE(a->policy.modules[i]));
+	a->policy.chain.count = 0;
+	buf_fini(&a->policy.chain_memory);
 }
 
 struct app_policy_module *
@@ -383,6 +408,103 @@ int
 app_policy_kind(const struct app_policy_module *module)
 {
 	return module->is.kind;
+}
+
+const struct msg_policy_module *
+app_policy_is(const struct app_policy_module *module)
+{
+	return &module->is;
+}
+
+bool
+app_policy_refuses(const struct app_policy_module *module)
+{
+	return module->refuse;
+}
+
+/* ---- certificate and store --------------------------------------------------------------------------------------- */
+
+/* A copy of it all that the authority owns. */
+static int
+keep_chain(struct app_policy *policy, const struct msg_list *chain)
+{
+	struct msg_list kept;
+	struct buf memory;
+	int code;
+
+	buf_init(&memory, MODULE_MEMORY);
+	for (size_t i = 0; i < chain->count; i++)
+		buf_put_raw(&memory, chain->item[i].data, chain->item[i].len);
+	code = buf_status(&memory);
+	if (code == 0)
+		code = app_store_policy_split(buf_bytes(&memory), &kept);
+	if (code != 0) {
+		buf_fini(&memory);
+		return code;
+	}
+	buf_fini(&policy->chain_memory);
+	policy->chain_memory = memory;
+	policy->chain = kept;
+	return 0;
+}
+
+int
+app_policy_chain(struct app_authority *a, const struct msg_list *chain, bool is_foreign, struct err *e)
+{
+	int code = keep_chain(&a->policy, chain);
+
+	if (code == 0)
+		a->policy.chain_is_foreign = is_foreign;
+	for (size_t i = 0; i < APP_POLICY_MODULES && code == 0; i++) {
+		struct app_policy_module *module = a->policy.modules[i];
+		struct msg_policy_module m;
+
+		if (module == NULL || module->is.kind != POLICY_REGISTRATION_POINT)
+			continue;
+		m = module->is;
+		m.chain = a->policy.chain;
+		code = fill(module, &m);
+		if (code == 0)
+			code = module->calls->initialize(module, e);
+	}
+	return code == 0 ? 0 : err_set(e, code, 0, "using the policy key's certificate");
+}
+
+int
+app_policy_use(struct app_authority *a, const struct app_policy_row *row, struct err *e)
+{
+	int code = app_policy_set(a, &row->is, e);
+	struct app_policy_module *module = app_policy_find(a, row->is.name);
+
+	if (module != NULL)
+		module->refuse = row->refuse;
+	return code;
+}
+
+static int
+on_chain(const struct msg_list *chain, void *arg, struct err *e)
+{
+	return app_policy_chain(arg, chain, true, e);
+}
+
+/* One that another version of this program knew is left out: requests that need it are refused, and the log says why. */
+static int
+on_row(const struct app_policy_row *row, void *arg, struct err *e)
+{
+	struct err why = {0};
+	int code = app_policy_use(arg, row, &why);
+
+	if (code == ERR_CONFIG || code == ERR_LIMIT) {
+		log_event(POLICY_LEFT_OUT, log_text(row->is.name), log_text(why.text));
+		return 0;
+	}
+	return code == 0 ? 0 : err_set(e, code, why.detail, "%s", why.text);
+}
+
+int
+app_policy_load(struct app_authority *a, const char *path, struct err *e)
+{
+	return app_store_policies(path, on_chain, on_row, a, e);
 }
 
 /* ---- the calls --------------------------------------------------------------------------------------------------- */

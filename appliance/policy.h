@@ -20,6 +20,7 @@
 
 struct app_authority;
 struct app_policy_module;
+struct app_policy_row;
 
 enum {
 	APP_POLICY_MODULES = 8,
@@ -90,6 +91,9 @@ struct app_policy_health {
 struct app_policy {
 	struct ipc *courier; /* NULL while there is none */
 	struct app_policy_module *modules[APP_POLICY_MODULES];
+	struct buf chain_memory;
+	struct msg_list chain; /* the policy key's certificate and those above it; none: modules get none */
+	bool chain_is_foreign; /* another CA made it */
 };
 
 /*
@@ -110,6 +114,27 @@ struct app_policy_module *app_policy_find(struct app_authority *a, const char *n
 const char *app_policy_name(const struct app_policy_module *module);                       /* its name */
 const struct app_policy_health *app_policy_health(const struct app_policy_module *module); /* how it did */
 int app_policy_kind(const struct app_policy_module *module);                               /* POLICY_* */
+
+/* What it was made of; borrowed until it is replaced. */
+const struct msg_policy_module *app_policy_is(const struct app_policy_module *module);
+
+/* Are requests refused while it cannot be asked, or to be repeated?  To be repeated, unless it was set. */
+bool app_policy_refuses(const struct app_policy_module *module);
+
+/*
+ * The policy key's certificate and those above it, for all modules from now on; the courier is told, and calls under way
+ * go on.  Fails with ERR_NOMEM, ERR_LIMIT.
+ */
+MUST_CHECK int app_policy_chain(struct app_authority *a, const struct msg_list *chain, bool is_foreign, struct err *e);
+
+/* As app_policy_set(), for what the store has. */
+MUST_CHECK int app_policy_use(struct app_authority *a, const struct app_policy_row *row, struct err *e);
+
+/*
+ * Sets all modules of the store at path, which is open.  Blocks; before the loop runs.  Fails with ERR_STORE,
+ * ERR_NOMEM.
+ */
+MUST_CHECK int app_policy_load(struct app_authority *a, const char *path, struct err *e);
 
 /* A channel to the courier, replacing the old one; takes fd.  Fails with ERR_NOMEM. */
 MUST_CHECK int app_policy_courier(struct app_authority *a, int fd);

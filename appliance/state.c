@@ -73,7 +73,9 @@ open_store(struct app_authority *a, struct err *e)
 	snprintf(path, sizeof(path), "%s/store/store.db", a->conf->paths_state);
 	status =
 		app_store_open(a->loop, path, a->conf->store_cache_mib, a->conf->store_queue, NULL, NULL, &a->store, e);
-	return status != 0 ? status : app_templates_load(a, path, e);
+	if (status == 0)
+		status = app_templates_load(a, path, e);
+	return status != 0 ? status : app_policy_load(a, path, e);
 }
 
 int

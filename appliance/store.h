@@ -28,6 +28,7 @@ struct app_binding;
 struct app_claim;
 struct app_held;
 struct app_open_challenge;
+struct app_policy_row;
 struct app_store;
 struct app_store_request;
 
@@ -51,6 +52,7 @@ struct app_store_request {
 	/* RESERVE, HOLD with has_challenge: what it has to be good for; borrowed until done */
 	const struct app_claim *claim;
 	const struct app_binding *binding; /* CHALLENGE: what it is bound to, or NULL; borrowed until done */
+	const struct app_policy_row *policy; /* POLICY_PUT; borrowed until done */
 	bool all;
 	bool renews; /* RESERVE: the certificate with serial old_serial, to be checked */
 	uint8_t old_serial[APP_SERIAL_SIZE];

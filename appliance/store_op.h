@@ -64,6 +64,10 @@ enum app_store_op {
 	APP_STORE_TEMPLATE_REMOVE,
 	APP_STORE_TEMPLATE_PERMIT,
 
+	APP_STORE_POLICY_PUT,    /* in: policy actor: a policy module, new or again */
+	APP_STORE_POLICY_REMOVE, /* in: template_name (the module's) actor; ERR_UNKNOWN */
+	APP_STORE_POLICY_CHAIN,  /* in: der (the policy key's certificate and those above it; empty: none) actor */
+
 	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
 	APP_STORE_TRANSACTION,
 	APP_STORE_HELD, /* in: number, or 0 for all → held; ERR_UNKNOWN */

@@ -142,6 +142,12 @@ check_rules(const struct config *conf, const struct config_profile *p, const cha
 	*ret_why = "must not be false while template.approval is true: any device can ask at this URL";
 	if (!p->approval && conf->template_approval)
 		return "approval";
+	*ret_why = "must not be empty while policy.module is not: any device can ask at this URL";
+	if (p->policy_module[0] == '\0' && conf->policy_module[0] != '\0')
+		return "policy_module";
+	*ret_why = "must not name a module while approval is true: the module's word is for now, not for later";
+	if (p->policy_module[0] != '\0' && p->approval)
+		return "policy_module";
 	*ret_why = "must be what challenge.accept is, unless that is any: any device can ask at this URL";
 	if (strcmp(conf->challenge_accept, "any") != 0 && strcmp(p->challenge, conf->challenge_accept) != 0)
 		return "challenge";

@@ -55,6 +55,7 @@ net_registration_run(struct net_errand *errand, struct err *e)
 	struct net_https_request request = {.url = NULL};
 	struct net_https_answer answer = {.status = 0};
 	char url[URL_SIZE];
+	bool is_no;
 	int code;
 
 	_Static_assert(sizeof(request.roots) <= sizeof(errand->module->is.root.item), "as many as fit");
@@ -63,9 +64,12 @@ net_registration_run(struct net_errand *errand, struct err *e)
 	buf_init(&answer.body, NET_COURIER_ANSWER_MAX);
 	code = net_https_call(errand->https, &request, &answer, e);
 	errand->result.http_status = (uint32_t)answer.status;
-	if (code == 0 && answer.status != actions[errand->op].status)
+	/* One that does not take our word says why, as with a verification. */
+	is_no = code == 0 && errand->op == NET_ERRAND_NOTIFY && answer.status / 100 == 4 && answer.status != 403 &&
+		strncmp(answer.type, "application/json", 16) == 0;
+	if (code == 0 && !is_no && answer.status != actions[errand->op].status)
 		code = wrong_status(&answer, e);
-	if (code == 0 && (errand->op == NET_ERRAND_NOTIFY || errand->op == NET_ERRAND_PROBE))
+	if (code == 0 && !is_no && (errand->op == NET_ERRAND_NOTIFY || errand->op == NET_ERRAND_PROBE))
 		snprintf(errand->result.reason, sizeof(errand->result.reason), "Success");
 	else if (code == 0 && strncmp(answer.type, "application/json", 16) != 0)
 		code = err_set(e, ERR_FORMAT, 0, "the answer is not JSON");
