@@ -1,10 +1,10 @@
 /*
  * getdrive - GetCert and GetCRL against a live appliance, over plain HTTP
  *
- *	getdrive ADDRESS PORT SERIALS CERT KEY CRL
+ *	getdrive ADDRESS PORT SERIALS CERT KEY CRL [CA]
  *
  * CERT is a certificate that the appliance issued, in PEM, KEY its key; the CRL that GetCRL gives is written to CRL in
- * DER.
+ * DER.  CA is the certificate of the CA that issued CERT, in PEM, when that is not the current one.
  */
 #include <openssl/pem.h>
 
@@ -76,7 +76,8 @@ get_cert(struct device_world *w, const struct scepmsg_client *client, const char
 }
 
 static void
-get_crl(struct device_world *w, const struct scepmsg_client *client, const char *who, X509 *cert, const char *path)
+get_crl(struct device_world *w, const struct scepmsg_client *client, const char *who, X509 *cert, X509 *issuer,
+	const char *path)
 {
 	struct device_answer answer;
 	X509_CRL *crl;
@@ -86,7 +87,7 @@ get_crl(struct device_world *w, const struct scepmsg_client *client, const char 
 	crl = answer.is_reply ? sk_X509_CRL_value(answer.reply.crls, 0) : NULL;
 	if (!drive_check(device_is(&answer, SUCCESS, NONE) && sk_X509_CRL_num(answer.reply.crls) == 1 &&
 				 sk_X509_num(answer.reply.inner) <= 0 &&
-				 X509_CRL_verify(crl, X509_get0_pubkey(w->ca)) == 1,
+				 X509_CRL_verify(crl, X509_get0_pubkey(issuer)) == 1,
 			 "GetCRL by %s: the CRL and nothing else", who))
 		device_note(&answer);
 	out = fopen(path, "w");
@@ -97,34 +98,45 @@ get_crl(struct device_world *w, const struct scepmsg_client *client, const char 
 	device_answer_fini(&answer);
 }
 
+static X509 *
+read_certificate(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	X509 *cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+
+	if (file != NULL)
+		fclose(file);
+	return cert;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct device_world w;
 	struct scepmsg_client own = {NULL, NULL};
+	X509 *ca;
 	FILE *file;
 
-	if (argc != 7) {
-		fputs("usage: getdrive ADDRESS PORT SERIALS CERT KEY CRL\n", stderr);
+	if (argc != 7 && argc != 8) {
+		fputs("usage: getdrive ADDRESS PORT SERIALS CERT KEY CRL [CA]\n", stderr);
 		return 2;
 	}
 	if (device_world_init(argv[1], argv[2], argv[3], &w) != 0)
 		return drive_finish();
-	file = fopen(argv[4], "r");
-	own.cert = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
-	if (file != NULL)
-		fclose(file);
+	own.cert = read_certificate(argv[4]);
+	ca = argc == 8 ? read_certificate(argv[7]) : X509_dup(w.ca);
 	file = fopen(argv[5], "r");
 	own.key = file != NULL ? PEM_read_PrivateKey(file, NULL, NULL, NULL) : NULL;
 	if (file != NULL)
 		fclose(file);
-	if (drive_check(own.cert != NULL && own.key != NULL, "certificate and key can be read")) {
+	if (drive_check(own.cert != NULL && own.key != NULL && ca != NULL, "certificates and key can be read")) {
 		refusals(&w, own.cert);
 		get_cert(&w, &own, "its owner", own.cert);
 		get_cert(&w, &w.clients[0], "a self-signed signer", own.cert);
-		get_crl(&w, &w.clients[0], "a self-signed signer", own.cert, argv[6]);
-		get_crl(&w, &own, "a device", own.cert, argv[6]);
+		get_crl(&w, &w.clients[0], "a self-signed signer", own.cert, ca, argv[6]);
+		get_crl(&w, &own, "a device", own.cert, ca, argv[6]);
 	}
+	X509_free(ca);
 	scepmsg_client_fini(&own);
 	device_world_fini(&w);
 	return drive_finish();
