@@ -123,8 +123,10 @@ static int
 check_template(const struct visit *visit, struct err *e)
 {
 	const char *bound = visit->binding.template_name;
-	int status = app_templates_permit(visit->authority, &visit->account, bound, APP_RIGHT_ENROLL, e);
+	int status = app_templates_check_bound(visit->authority, bound, e);
 
+	if (status == 0)
+		status = app_templates_permit(visit->authority, &visit->account, bound, APP_RIGHT_ENROLL, e);
 	if (status == 0 && visit->wants == ADMIN_GENERATE)
 		status = app_templates_permit(visit->authority, &visit->account, bound, APP_RIGHT_AUTOENROLL, e);
 	return status;

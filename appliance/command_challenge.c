@@ -169,12 +169,13 @@ app_command_challenge_create(struct app_session *session)
 
 	if (read_binding(session, &binding) != 0)
 		return;
-	status = app_templates_permit(session->authority, &session->account, binding.template_name, APP_RIGHT_ENROLL,
-				      &e);
+	status = app_templates_check_bound(session->authority, binding.template_name, &e);
+	if (status == 0)
+		status = app_templates_permit(session->authority, &session->account, binding.template_name,
+					      APP_RIGHT_ENROLL, &e);
 	app_binding_fini(&binding);
 	if (status == ERR_UNKNOWN) {
-		app_session_fail(session, APP_EXIT_USAGE, "--template: %s; \"chancery template list\" shows all.",
-				 e.text);
+		app_session_fail(session, APP_EXIT_USAGE, "--template: %s; see \"chancery template list\".", e.text);
 		return;
 	}
 	if (status != 0) {

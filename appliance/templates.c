@@ -357,7 +357,7 @@ permit_one(const struct app_authority *a, const struct app_account *account, con
 	const struct app_template_entry *entry = app_templates_find(a, name);
 
 	if (entry == NULL)
-		return err_set(e, ERR_UNKNOWN, 0, "there is no template %.40s", name);
+		return err_set(e, ERR_DENIED, 0, "there is no template %.40s", name);
 	if (app_template_permits(&entry->template, account, right))
 		return 0;
 	return err_set(e, ERR_DENIED, 0, "no right to %s on the template %s",
@@ -381,6 +381,24 @@ app_templates_permit(const struct app_authority *a, const struct app_account *ac
 			status = permit_one(a, account, entry->template.name, right, e);
 	}
 	return status;
+}
+
+int
+app_templates_check_bound(const struct app_authority *a, const char *bound, struct err *e)
+{
+	bool is_first = strcmp(a->templates.entries[0].template.name, bound) == 0;
+
+	if (bound[0] == '\0')
+		return 0;
+	if (app_templates_find(a, bound) == NULL)
+		return err_set(e, ERR_UNKNOWN, 0, "there is no template %.40s", bound);
+	for (int i = 0; is_first && i < APP_NDES_COUNT; i++)
+		if (a->templates.ndes[i][0] == '\0')
+			return 0;
+	if (app_templates_used_by(a, bound) != NULL)
+		return 0;
+	return err_set(e, ERR_UNKNOWN, 0, "no request gets the template %s: neither ndes.* nor a profile names it",
+		       bound);
 }
 
 const char *

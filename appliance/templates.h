@@ -90,10 +90,15 @@ void app_templates_note(const struct app_csr *csr, const char *chosen, const cha
  * May account have a challenge that is bound to this template, or with "" to none?  An unbound one is good for every
  * template that a first request can get, by key usage or by the URL of a SCEP profile, but for those with Certificate
  * Request Agent; so the right is needed on all of them.  Fails with ERR_DENIED; e names the first one that lacks it.
- * With ERR_UNKNOWN when there is no template of the name bound.
  */
 MUST_CHECK int app_templates_permit(const struct app_authority *a, const struct app_account *account, const char *bound,
 				    enum app_right right, struct err *e);
+
+/*
+ * May a challenge be bound to this template ("": to none)?  Which one a request gets is said by its key usage and URL, not
+ * by its challenge; so one that nothing leads to would be good for nobody.  Fails with ERR_UNKNOWN.
+ */
+MUST_CHECK int app_templates_check_bound(const struct app_authority *a, const char *bound, struct err *e);
 
 /*
  * Could this template be imported now: is its name free or that of an imported one, and may the settings that name it

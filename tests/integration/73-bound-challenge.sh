@@ -83,6 +83,10 @@ secret=$(chancery challenge create --key "$(spki_hash "$dir/device/dev5.key")")
 wrong dev6 "$secret" "made for another key"
 check "the key that it was made for is right" enroll_device dev5 "$secret"
 refuse "a challenge for a template that is not there is not made" chancery challenge create --template nothing-like-it
+refuse "a challenge is not made for a template that no request gets" chancery challenge create --template WebServer
+echo 'profiles = ( { name = "web"; template = "WebServer"; } );' >>"$dir/chancery.conf"
+kill -HUP "$(cat "$dir/chanceryd.pid")"
+check "it is, when a profile has it" wait_until 5 chancery challenge create --template WebServer
 secret=$(chancery challenge create --template WebServer)
 wrong dev7 "$secret" "made for another template"
 

@@ -301,15 +301,20 @@ TEST(binds_challenges_and_lists_what_to)
 	office_close(&o);
 }
 
-TEST(makes_no_challenge_for_a_template_that_is_not_there)
+TEST(makes_no_challenge_for_a_template_that_no_request_gets)
 {
 	struct office o;
 
 	open_control(&o);
 	CHECK_INT(chancery(&o, "challenge create --template WebSever"), APP_EXIT_USAGE);
-	CHECK(strstr(error, "--template: there is no template WebSever; \"chancery template list\" shows all.") !=
-	      NULL);
+	CHECK(strstr(error, "--template: there is no template WebSever; see \"chancery template list\".") != NULL);
 	CHECK_INT(office_counts(&o).challenges_open, 0);
+	CHECK_INT(chancery(&o, "challenge create --template WebServer"), APP_EXIT_USAGE);
+	CHECK(strstr(error,
+		     "--template: no request gets the template WebServer: neither ndes.* nor a profile names it") !=
+	      NULL);
+	snprintf(o.conf.ndes_encryption_template, sizeof(o.conf.ndes_encryption_template), "WebServer");
+	office_reload(&o);
 	CHECK_INT(chancery(&o, "challenge create --template WebServer"), APP_EXIT_OK);
 	office_close(&o);
 }
@@ -701,7 +706,7 @@ TEST(survives_callers_that_hang_up_and_turns_away_too_many)
 TEST_MAIN(RUN(serves_nobody_but_root), RUN(says_what_is_allowed_when_it_is_used_wrongly),
 	  RUN(finds_no_certificate_that_is_not_there), RUN(makes_challenges_that_devices_can_use_up_to_the_limit),
 	  RUN(binds_challenges_and_lists_what_to), RUN(revokes_challenges_by_number_or_all),
-	  RUN(says_who_else_has_to_approve), RUN(makes_no_challenge_for_a_template_that_is_not_there),
+	  RUN(says_who_else_has_to_approve), RUN(makes_no_challenge_for_a_template_that_no_request_gets),
 	  RUN(lists_certificates_in_pages_that_fit_a_terminal), RUN(lists_more_than_one_page_completely),
 	  RUN(shows_revokes_and_publishes), RUN(shows_names_of_devices_without_steering_the_terminal),
 	  RUN(revokes_while_the_token_is_away_and_says_so),

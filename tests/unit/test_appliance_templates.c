@@ -342,7 +342,7 @@ TEST(a_challenge_needs_the_right_on_all_that_it_is_good_for)
 	office_open(&o, true);
 	choose(&o, "WebServer", "", "");
 	CHECK_INT(app_templates_permit(&o.authority, &root, "", APP_RIGHT_AUTOENROLL, NULL), 0);
-	CHECK_INT(app_templates_permit(&o.authority, &root, "nowhere", APP_RIGHT_ENROLL, NULL), ERR_UNKNOWN);
+	CHECK_INT(app_templates_permit(&o.authority, &root, "nowhere", APP_RIGHT_ENROLL, NULL), ERR_DENIED);
 	CHECK_INT(app_templates_permit(&o.authority, &bob, "", APP_RIGHT_ENROLL, NULL), ERR_DENIED);
 	t = app_templates_find(&o.authority, "")->template;
 	CHECK_INT(app_template_permit(&t, true, "mdm", APP_RIGHT_ENROLL), 0);
