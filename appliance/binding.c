@@ -80,9 +80,8 @@ put_upn(struct buf *out, struct bytes text)
 	der_close(out, other);
 }
 
-/* Appends the GeneralName of "DNS:a.example"; false when it is none. */
-static bool
-put_general_name(struct buf *out, const char *text)
+bool
+app_binding_put_name(struct buf *out, const char *text)
 {
 	static const struct {
 		const char *prefix;
@@ -133,7 +132,7 @@ set_san(struct app_binding *binding, const char *value, struct err *e)
 	list = der_open(&names, DER_SEQUENCE);
 	while ((word = strsep(&rest, ",")) != NULL) {
 		word += strspn(word, " ");
-		if (!put_general_name(&names, word))
+		if (!app_binding_put_name(&names, word))
 			return err_set(e, ERR_FORMAT, 0,
 				       "san: \"%.40s\" is none of DNS:, IP:, email:, URI:, UPN: with a value", word);
 	}
@@ -306,8 +305,8 @@ is_within(struct bytes names, struct bytes others)
 	return true;
 }
 
-static bool
-is_same_san(struct bytes a, struct bytes b)
+bool
+app_binding_same_san(struct bytes a, struct bytes b)
 {
 	struct bytes none = {no_names, sizeof(no_names)};
 
@@ -330,7 +329,7 @@ app_binding_check(const struct app_binding *binding, const struct app_claim *cla
 		return APP_CHALLENGE_BOUND_TEMPLATE;
 	if (binding->subject.len > 0 && !app_name_same(binding->subject, claim->name))
 		return APP_CHALLENGE_BOUND_SUBJECT;
-	if (binding->san.len > 0 && !is_same_san(binding->san, claim->san))
+	if (binding->san.len > 0 && !app_binding_same_san(binding->san, claim->san))
 		return APP_CHALLENGE_BOUND_SAN;
 	if (binding->has_key)
 		x509_sha256(claim->spki, hash);

@@ -34,6 +34,7 @@ struct app_claim {
 	struct bytes spki;   /* whole */
 	unsigned key_usage;  /* that the request asks for; 0: none */
 	bool needs_template; /* it has to be bound to this template */
+	bool registered; /* the registration point judged it: only then a challenge of a certificate profile is good */
 };
 
 /* A challenge that can still be used. */
@@ -73,6 +74,15 @@ enum app_challenge_verdict app_binding_check(const struct app_binding *binding, 
 
 /* The key usage that a request's extensions (app_csr) ask for; 0: none, or one that cannot be read. */
 unsigned app_binding_requested_usage(struct bytes extensions);
+
+/* Appends the GeneralName of "DNS:a.example", whose form is not checked; false when it is of no kind above. */
+bool app_binding_put_name(struct buf *out, const char *text);
+
+/*
+ * Have two subjectAltNames (contents of the extension; b may be empty: none) the same names, in any order?  Names of
+ * hosts have no case; anything else is compared octet by octet.
+ */
+bool app_binding_same_san(struct bytes a, struct bytes b);
 
 /* "DNS:a.example, IP:192.0.2.1" of a subjectAltName's content, "none" of an empty list; cut to size.  Returns out. */
 char *app_binding_san_text(struct bytes san, char *out, size_t size);
