@@ -113,10 +113,11 @@ void
 app_command_certificate_list(struct app_session *session)
 {
 	if (session->given[2] && app_usage_parse(session->text[2]) < 0) {
-		app_session_fail(session, APP_EXIT_USAGE, "--usage: one of %s, %s, %s, %s, %s, %s",
+		app_session_fail(session, APP_EXIT_USAGE, "--usage: one of %s, %s, %s, %s, %s, %s, %s",
 				 app_usage_name(APP_USAGE_DEVICE), app_usage_name(APP_USAGE_RA_SIGN),
 				 app_usage_name(APP_USAGE_RA_DECRYPT), app_usage_name(APP_USAGE_TLS),
-				 app_usage_name(APP_USAGE_OCSP), app_usage_name(APP_USAGE_CA));
+				 app_usage_name(APP_USAGE_OCSP), app_usage_name(APP_USAGE_POLICY),
+				 app_usage_name(APP_USAGE_CA));
 		return;
 	}
 	app_session_print(session, "%-32s  %-10s  %-7s  %s\n", "SERIAL", "END", "STATE", "SUBJECT");

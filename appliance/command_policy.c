@@ -171,6 +171,8 @@ on_installed(struct app_store_request *request, void *arg)
 		fail(session, code, &e);
 		return;
 	}
+	/* It may be the first that needs a certificate. */
+	app_internal_check(session->authority);
 	log_event(POLICY_CHANGED, job->row.is.name, "installed", session->actor);
 	app_session_print(session, "Installed %s: %s\n", job->row.is.name, job->row.is.url);
 	app_session_print(session,
@@ -357,6 +359,28 @@ app_command_policy_print(struct app_session *session, const struct app_policy_mo
 				  app_command_plain(health->last_error, plain, sizeof(plain)));
 }
 
+/* What registration points are shown. */
+static void
+print_certificate(struct app_session *session)
+{
+	const struct app_policy *policy = &session->authority->policy;
+	char when[24], span[32], name[256], plain[64];
+	struct x509 certificate;
+
+	if (policy->chain.count == 0 || x509_parse(policy->chain.item[0], &certificate, NULL) != 0) {
+		if (app_policy_wants_certificate(session->authority))
+			app_session_print(session, " %-12s none yet\n", "Certificate");
+		return;
+	}
+	app_session_print(
+		session, " %-12s %s\n", "Certificate",
+		app_command_plain(x509_name_text(certificate.tbs.subject, name, sizeof(name)), plain, sizeof(plain)));
+	app_session_print(session, " %-12s ends %.10s, in %s; %s\n", "",
+			  clock_text(certificate.tbs.not_after, when, sizeof(when)),
+			  app_command_span(certificate.tbs.not_after - clock_wall(), span, sizeof(span)),
+			  policy->chain_is_foreign ? "made elsewhere: renew it in time" : "renewed by itself");
+}
+
 void
 app_command_policy_status(struct app_session *session)
 {
@@ -371,6 +395,7 @@ app_command_policy_status(struct app_session *session)
 		app_command_policy_print(session, a->policy.modules[i]);
 		all_good = all_good && app_policy_health(a->policy.modules[i])->last_error[0] == '\0';
 	}
+	print_certificate(session);
 	app_session_end(session, all_good ? APP_EXIT_OK : APP_EXIT_FAILED);
 }
 

@@ -20,6 +20,7 @@ static const struct {
 	[APP_RA_SIGN] = {APP_USAGE_RA_SIGN, KEY_RA_SIGN, " RA signing"},
 	[APP_RA_DECRYPT] = {APP_USAGE_RA_DECRYPT, KEY_RA_DECRYPT, " RA decryption"},
 	[APP_RA_OCSP] = {APP_USAGE_OCSP, KEY_OCSP, " OCSP"},
+	[APP_RA_POLICY] = {APP_USAGE_POLICY, KEY_POLICY, " policy module"},
 };
 
 /* One question of a check: a public key to the signer, or the current certificates of a usage to the store. */
@@ -210,6 +211,8 @@ start_check(struct app_authority *a)
 	internal->waiting = 1;
 	ask_key(a, &internal->jobs[JOB_CA_KEY], KEY_CA, -1);
 	for (int i = 0; i < APP_RA_COUNT; i++) {
+		if (i == APP_RA_POLICY && !app_policy_wants_certificate(a))
+			continue;
 		ask_key(a, &internal->jobs[JOB_KEYS + i], ra_kinds[i].key, i);
 		ask_store(a, &internal->jobs[JOB_STORE + i], i);
 	}
@@ -338,6 +341,8 @@ renewal_due(const struct app_authority *a, int i, unsigned g, int64_t now)
 
 	if (i == APP_RA_OCSP && a->internal.ocsp_off)
 		return false;
+	if (i == APP_RA_POLICY && (a->internal.ra[i].spki.len == 0 || !app_policy_wants_certificate(a)))
+		return false;
 	/* A previous generation signs for OCSP alone. */
 	if (g != a->current && (i != APP_RA_OCSP || !app_generation_is_live(a, g)))
 		return false;
@@ -409,6 +414,7 @@ decide(struct app_authority *a)
 	if (a->stopping)
 		return;
 	app_internal_announce(a);
+	app_policy_adopt(a);
 	if (!complete) {
 		back_off(internal);
 		return;

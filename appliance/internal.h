@@ -17,8 +17,11 @@
 #include "appliance/store.h"
 #include "board/base/bucket.h"
 
-/* APP_RA_OCSP is no RA, but its certificate is looked after in the same way; the token may lack its key. */
-enum { APP_RA_SIGN, APP_RA_DECRYPT, APP_RA_OCSP, APP_RA_COUNT };
+/*
+ * The last two are no RAs, but their certificates are looked after in the same way; the token may lack their keys.
+ * APP_RA_POLICY's is only made while a policy module needs it.
+ */
+enum { APP_RA_SIGN, APP_RA_DECRYPT, APP_RA_OCSP, APP_RA_POLICY, APP_RA_COUNT };
 
 /* A front that asks for TLS certificates without end gets this many, and then one each APP_TLS_REFILL_MS. */
 enum { APP_RA_DECRYPT_MAX = 8, APP_TLS_BURST = 32, APP_TLS_REFILL_MS = 10000 };

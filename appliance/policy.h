@@ -127,6 +127,12 @@ bool app_policy_refuses(const struct app_policy_module *module);
  */
 MUST_CHECK int app_policy_chain(struct app_authority *a, const struct msg_list *chain, bool is_foreign, struct err *e);
 
+/* policy_cert.c: is there a module that the policy key's certificate is for, and is it our CA that makes it? */
+bool app_policy_wants_certificate(const struct app_authority *a);
+
+/* policy_cert.c: our own certificates are known anew; modules get the one of the policy key unless they have it. */
+void app_policy_adopt(struct app_authority *a);
+
 /* As app_policy_set(), for what the store has. */
 MUST_CHECK int app_policy_use(struct app_authority *a, const struct app_policy_row *row, struct err *e);
 

@@ -339,6 +339,8 @@ template_own(struct app_template *template, const struct config *conf, enum app_
 		purpose_add(template, OID_KP_REQUEST_AGENT);
 	else if (usage == APP_USAGE_OCSP)
 		purpose_add(template, OID_KP_OCSP_SIGNING);
+	else if (usage == APP_USAGE_POLICY)
+		purpose_add(template, OID_KP_CLIENT_AUTH);
 }
 
 int
@@ -347,7 +349,8 @@ app_profile_new(const struct config *conf, enum app_usage usage, struct app_prof
 	static const char *const names[APP_USAGE_COUNT] = {[APP_USAGE_RA_SIGN] = "ra-sign",
 							   [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
 							   [APP_USAGE_TLS] = "tls",
-							   [APP_USAGE_OCSP] = "ocsp"};
+							   [APP_USAGE_OCSP] = "ocsp",
+							   [APP_USAGE_POLICY] = "policy"};
 	AUTO_STRUCT(app_profile) profile = NULL;
 	struct app_template template;
 	int rc;

@@ -7,7 +7,8 @@
 
 static const char *const usages[] = {
 	[APP_USAGE_DEVICE] = "device", [APP_USAGE_RA_SIGN] = "ra-sign", [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
-	[APP_USAGE_TLS] = "tls",       [APP_USAGE_OCSP] = "ocsp",       [APP_USAGE_CA] = "ca",
+	[APP_USAGE_TLS] = "tls",       [APP_USAGE_OCSP] = "ocsp",       [APP_USAGE_POLICY] = "policy",
+	[APP_USAGE_CA] = "ca",
 };
 
 static const char *const reasons[] = {

@@ -34,7 +34,7 @@ app_template_is_name(const char *name)
 static int
 name_take(void *object, const char *value, struct err *e)
 {
-	static const char *const own[] = {"ra-sign", "ra-decrypt", "tls", "ocsp", "ca"};
+	static const char *const own[] = {"ra-sign", "ra-decrypt", "tls", "ocsp", "policy", "ca"};
 
 	if (!app_template_is_name(value))
 		return err_set(e, ERR_CONFIG, 0, "must be letters and digits of ASCII, '-', '_' or '.'");

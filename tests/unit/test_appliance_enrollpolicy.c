@@ -2,6 +2,8 @@
 
 #include "appliance/command.h"
 #include "board/base/clock.h"
+#include "board/base/oid.h"
+#include "board/base/x509.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/test.h"
 
@@ -21,6 +23,9 @@ struct courier {
 	size_t certificate_len;
 	int disposition;
 	char transaction[256];
+	int modules;
+	size_t chain_count;
+	uint8_t certificate[32];
 };
 
 static struct office o;
@@ -41,9 +46,17 @@ answer(uint64_t id, int64_t code, const char *reason)
 static void
 on_message(struct ipc *ipc, struct ipc_message *message, void *arg)
 {
+	struct msg_policy_module module;
 	struct msg_policy_verify verify;
 	struct msg_policy_notify notify;
 
+	if (message->type == MSG_POLICY_MODULE) {
+		assert_int_equal(msg_policy_module_get(message->body, &module), 0);
+		courier.modules++;
+		courier.chain_count = module.chain.count;
+		if (module.chain.count > 0)
+			x509_sha256(module.chain.item[0], courier.certificate);
+	}
 	if (message->type == MSG_POLICY_VERIFY) {
 		assert_int_equal(msg_policy_verify_get(message->body, &verify), 0);
 		courier.verified++;
@@ -288,6 +301,51 @@ TEST(template_with_approval_goes_with_no_module)
 	end(key);
 }
 
+static void
+on_revoked(struct app_store_request *request, void *arg)
+{
+	CHECK_INT(request->code, 0);
+	*(bool *)arg = true;
+}
+
+/* The courier gets the new one without being asked, and without a restart. */
+TEST(certificate_of_the_policy_key_is_made_and_made_again)
+{
+	EVP_PKEY *key = begin(POLICY_REGISTRATION_POINT);
+	const struct app_ra *ra = &o.authority.internal.ra[APP_RA_POLICY];
+	struct app_store_request request = {
+		.op = APP_STORE_REVOKE, .reason = APP_REASON_SUPERSEDED, .done = on_revoked};
+	uint8_t first[32];
+	struct x509 cert;
+	bool revoked = false;
+
+	app_internal_check(&o.authority);
+	OFFICE_UNTIL(&o, courier.chain_count > 0);
+	CHECK_INT(ra->count, 1);
+	CHECK_INT(x509_parse(ra->certificates[0].der, &cert, NULL), 0);
+	CHECK(memmem(cert.whole.data, cert.whole.len, OID_KP_CLIENT_AUTH.data, OID_KP_CLIENT_AUTH.len) != NULL);
+	memcpy(first, courier.certificate, sizeof(first));
+	request.arg = &revoked;
+	memcpy(request.serial, cert.tbs.serial.data, APP_SERIAL_SIZE);
+	CHECK_INT(app_store_submit(o.authority.store, &request), 0);
+	OFFICE_UNTIL(&o, revoked);
+	app_internal_check(&o.authority);
+	OFFICE_UNTIL(&o, memcmp(first, courier.certificate, sizeof(first)) != 0);
+	CHECK(courier.chain_count > 0);
+	end(key);
+}
+
+TEST(intune_needs_no_certificate_of_the_policy_key)
+{
+	EVP_PKEY *key = begin(POLICY_INTUNE);
+
+	app_internal_check(&o.authority);
+	office_enroll(&o, "one", key, "from elsewhere");
+	CHECK_INT(o.authority.internal.ra[APP_RA_POLICY].count, 0);
+	CHECK_INT(courier.chain_count, 0);
+	end(key);
+}
+
 TEST_MAIN(RUN(granted_request_is_issued_and_the_module_told_after_the_device),
 	  RUN(intune_is_told_before_the_device_has_it), RUN(what_intune_was_not_told_of_is_not_handed_out_and_revoked),
 	  RUN(certificate_that_the_registration_point_did_not_take_is_revoked),
@@ -295,4 +353,5 @@ TEST_MAIN(RUN(granted_request_is_issued_and_the_module_told_after_the_device),
 	  RUN(request_without_challenge_is_refused_and_never_asked_about),
 	  RUN(built_in_challenge_counts_for_nothing_where_a_module_is_wanted),
 	  RUN(module_that_cannot_be_asked_means_try_again), RUN(silent_or_lost_courier_means_try_again),
-	  RUN(front_that_went_away_changes_nothing), RUN(template_with_approval_goes_with_no_module))
+	  RUN(front_that_went_away_changes_nothing), RUN(template_with_approval_goes_with_no_module),
+	  RUN(certificate_of_the_policy_key_is_made_and_made_again), RUN(intune_needs_no_certificate_of_the_policy_key))
