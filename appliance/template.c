@@ -31,8 +31,18 @@ permit_default(struct app_template *template)
 void
 app_template_default(struct app_template *ret_template)
 {
-	static const char *const rdns[] = {"C",  "ST",           "L",  "O", "OU", "CN", "serialNumber",
-					   "DC", "emailAddress", "UID"};
+	static const char *const rdns[] = {"C",
+					   "ST",
+					   "L",
+					   "O",
+					   "OU",
+					   "CN",
+					   "serialNumber",
+					   "DC",
+					   "emailAddress",
+					   "UID",
+					   "unstructuredName",
+					   "unstructuredAddress"};
 
 	memset(ret_template, 0, sizeof(*ret_template));
 	ret_template->schema_version = 2;

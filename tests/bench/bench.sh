@@ -34,6 +34,7 @@ while [ $# -gt 0 ]; do
 	--counts) counts=$2 ;;
 	--revoked) revoked=$2 ;;
 	--only) only=${2//,/ } ;;
+	-h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
 	*) echo "bench.sh: $1 is no option" >&2; exit 2 ;;
 	esac
 	[ $# -gt 1 ] || { echo "bench.sh: $1 needs a value" >&2; exit 2; }

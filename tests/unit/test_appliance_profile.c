@@ -216,6 +216,18 @@ TEST(rdn_types_follow_the_setting)
 		  0);
 }
 
+TEST(a_router_gets_the_names_that_it_asks_for_unless_told_otherwise)
+{
+	AUTO_STRUCT(app_profile) profile = profile_default();
+
+	CHECK_INT(check_name(profile, LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x02"), DER_IA5_STRING,
+			     LITERAL("router.example"), NULL),
+		  0);
+	CHECK_INT(check_name(profile, LITERAL("\x2a\x86\x48\x86\xf7\x0d\x01\x09\x08"), DER_PRINTABLE_STRING,
+			     LITERAL("192.0.2.1"), NULL),
+		  0);
+}
+
 TEST(multi_valued_rdns_stand_in_order)
 {
 	AUTO_STRUCT(app_profile) profile = profile_default();
@@ -446,8 +458,8 @@ TEST(validity_is_cut_to_what_the_ca_may)
 TEST_MAIN(RUN(settings_that_cannot_be_understood_are_named),
 	  RUN(subjects_that_break_a_rule_are_refused_and_the_field_is_named),
 	  RUN(string_types_that_devices_use_are_taken), RUN(rdn_types_follow_the_setting),
-	  RUN(multi_valued_rdns_stand_in_order), RUN(names_in_a_san_that_are_not_well_formed_are_refused),
-	  RUN(good_names_in_a_san_are_taken), RUN(kinds_and_number_of_names_are_limited),
-	  RUN(names_larger_than_sixteen_kibioctets_are_refused), RUN(doubled_and_broken_extensions_are_refused),
-	  RUN(keys_outside_the_template_are_refused), RUN(the_appliance_decrypts_with_rsa_alone),
-	  RUN(validity_is_cut_to_what_the_ca_may))
+	  RUN(a_router_gets_the_names_that_it_asks_for_unless_told_otherwise), RUN(multi_valued_rdns_stand_in_order),
+	  RUN(names_in_a_san_that_are_not_well_formed_are_refused), RUN(good_names_in_a_san_are_taken),
+	  RUN(kinds_and_number_of_names_are_limited), RUN(names_larger_than_sixteen_kibioctets_are_refused),
+	  RUN(doubled_and_broken_extensions_are_refused), RUN(keys_outside_the_template_are_refused),
+	  RUN(the_appliance_decrypts_with_rsa_alone), RUN(validity_is_cut_to_what_the_ca_may))
