@@ -82,8 +82,8 @@ app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[A
 		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
 
 /*
- * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, digitalSignature, keyCertSign, cRLSign.  Fails with
- * ERR_LIMIT or ERR_NOMEM.
+ * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, digitalSignature, keyCertSign,
+ * cRLSign.  Fails with ERR_LIMIT or ERR_NOMEM.
  */
 MUST_CHECK int app_cert_build_request(struct bytes name, struct bytes spki, struct buf *out);
 

@@ -39,7 +39,9 @@ char *app_chain_name(const char *what, unsigned generation, const char *suffix, 
  */
 MUST_CHECK int app_chains_read(const char *folder, struct app_chains *ret_chains, struct err *e);
 
-/* Takes over the generations that have did not have, and logs them; true when there was one.  The rest stays fresh's. */
+/*
+ * Takes over the generations that have did not have, and logs them; true when there was one.  The rest stays fresh's.
+ */
 bool app_chains_adopt(struct app_chains *have, struct app_chains *fresh);
 
 /* Frees all. */

@@ -68,14 +68,14 @@ bool app_generation_names(const struct app_authority *a, const struct x509 *cert
 void app_generation_requester_hash(const struct app_authority *a, const struct x509 *signer, uint8_t ret_hash[32]);
 
 /*
- * A URL of the settings for generation g: "%g" becomes its number, from 1 on; without it, all but the first have "/" and
- * the number behind.  Fails with ERR_LIMIT.
+ * A URL of the settings for generation g: "%g" becomes its number, from 1 on; without it, all but the first have "/"
+ * and the number behind.  Fails with ERR_LIMIT.
  */
 MUST_CHECK int app_generation_url(const char *url, unsigned g, char *out, size_t size);
 
 /*
- * conf as it is for what generation g issues: ca.crl_url, ca.delta_url and ca.ca_url are its own.  Fails with ERR_CONFIG
- * when there is no room.
+ * conf as it is for what generation g issues: ca.crl_url, ca.delta_url and ca.ca_url are its own.  Fails with
+ * ERR_CONFIG when there is no room.
  */
 MUST_CHECK int app_generation_config(const struct config *conf, unsigned g, struct config *ret_conf, struct err *e);
 

@@ -33,6 +33,16 @@ identity_issuers(const struct app_authority *a, struct msg_identity *m)
 	}
 }
 
+/* Adds the certificates of the shown generation, or those of all others. */
+static void
+put_decrypt(const struct app_ra *decrypt, unsigned shown, bool of_shown, struct msg_list *list)
+{
+	for (size_t i = 0; i < decrypt->count; i++) {
+		if ((decrypt->certificates[i].generation == shown) == of_shown)
+			list->item[list->count++] = decrypt->certificates[i].der;
+	}
+}
+
 bool
 app_internal_identity(const struct app_authority *a, struct msg_identity *m)
 {
@@ -50,12 +60,8 @@ app_internal_identity(const struct app_authority *a, struct msg_identity *m)
 	for (size_t i = 0; i < sign->count; i++)
 		m->ra_signers.item[m->ra_signers.count++] = sign->certificates[i].der;
 	/* The shown one's come first. */
-	for (size_t i = 0; i < 2 * decrypt->count; i++) {
-		const struct app_ra_certificate *own = &decrypt->certificates[i % decrypt->count];
-
-		if ((own->generation == shown) == (i < decrypt->count))
-			m->ra_decrypt.item[m->ra_decrypt.count++] = own->der;
-	}
+	put_decrypt(decrypt, shown, true, &m->ra_decrypt);
+	put_decrypt(decrypt, shown, false, &m->ra_decrypt);
 	identity_issuers(a, m);
 	if (next < CA_GENERATIONS)
 		m->announcement = a->generations[next].announcement;

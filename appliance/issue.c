@@ -377,7 +377,9 @@ build(struct app_issue *issue, const struct app_profile *profile, struct err *e)
 	return 0;
 }
 
-/* What another generation than the current one issues has that one's URLs; it is rare, so its profile is made for it. */
+/*
+ * What another generation than the current one issues has that one's URLs; it is rare, so its profile is made for it.
+ */
 static int
 prepare(struct app_authority *a, struct app_issue *issue, struct err *e)
 {

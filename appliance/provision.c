@@ -1,8 +1,9 @@
 /*
  * chancery-provision - makes the token, the keys and the CA certificate, and later the next CA's key and certificate
  *
- * "chancery provision", "chancery ca rollover prepare" and "chancery import-chain" end here.  Every step looks first whether it was done before, so
- * that a second run after a failure goes on where the first stopped, and a third run changes nothing.
+ * "chancery provision", "chancery ca rollover prepare" and "chancery import-chain" end here.  Every step looks first
+ * whether it was done before, so that a second run after a failure goes on where the first stopped, and a third run
+ * changes nothing.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -89,11 +90,29 @@ converse(struct loop *loop, int fd, struct talk *talk)
 	return code;
 }
 
+/* Takes word and the number of a CA behind it. */
+static bool
+take_number(const char **text, const char *word, unsigned *ret_number)
+{
+	size_t len = strlen(word);
+	unsigned long number;
+	char *end;
+
+	if (strncmp(*text, word, len) != 0)
+		return false;
+	number = strtoul(*text + len, &end, 10);
+	if (end == *text + len || number < 1 || number > CA_GENERATIONS)
+		return false;
+	*ret_number = (unsigned)number;
+	*text = end;
+	return true;
+}
+
 /* "current 1 next 2" */
 static int
 take_answer(struct app_provision *p, struct talk *talk, struct err *e)
 {
-	const char *text = (const char *)talk->text.data;
+	const char *text;
 	unsigned current = 0;
 	unsigned next = 0;
 
@@ -101,8 +120,7 @@ take_answer(struct app_provision *p, struct talk *talk, struct err *e)
 	text = buf_status(&talk->text) == 0 ? (const char *)talk->text.data : "";
 	if (talk->status != 0)
 		return err_set(e, ERR_STAGE, 0, "the appliance says: %.*s", (int)strcspn(text, "\n"), text);
-	if (sscanf(text, "current %u next %u", &current, &next) != 2 || current < 1 || next <= current ||
-	    next > CA_GENERATIONS)
+	if (!take_number(&text, "current ", &current) || !take_number(&text, " next ", &next) || next <= current)
 		return err_set(e, ERR_INTERNAL, 0, "the appliance does not say which CA is the current one");
 	p->current = current - 1;
 	p->generation = next - 1;

@@ -65,18 +65,21 @@ MUST_CHECK int app_publish_init(struct app_authority *a);
 /* Tells all that wait that it is over, and frees. */
 void app_publish_fini(struct app_authority *a);
 
-/* Reads the last CRL of a generation from the store, serves it, and makes the next one; nothing when it did so before. */
+/*
+ * Reads the last CRL of a generation from the store, serves it, and makes the next one; nothing when it did so before.
+ */
 void app_publish_start(struct app_authority *a, unsigned generation);
 
 /*
- * Makes a new full CRL of the current generation that holds all that is committed now, and of the others too.  wait is the caller's until its function was called; NULL:
- * nobody waits.  A waiter is told about the first attempt; after a failure the CRL is tried again all the same.
+ * Makes a new full CRL of the current generation that holds all that is committed now, and of the others too.  wait is
+ * the caller's until its function was called; NULL: nobody waits.  A waiter is told about the first attempt; after a
+ * failure the CRL is tried again all the same.
  */
 void app_publish_make(struct app_authority *a, struct app_publish_wait *wait);
 
 /*
- * The same for one generation after a revocation or release: makes the kind that ca.crl_on_revocation says, which may be
- * a delta CRL.
+ * The same for one generation after a revocation or release: makes the kind that ca.crl_on_revocation says, which may
+ * be a delta CRL.
  */
 void app_publish_revoked(struct app_authority *a, unsigned generation, struct app_publish_wait *wait);
 

@@ -1,9 +1,9 @@
 /*
  * appliance/rollover - the change from one CA generation to the next, by command or by date
  *
- * The change is one transaction of the store, so a kill leaves the one state or the other.  Before it the token is asked
- * for the next generation's key, as there is no way back; behind it everything follows from the new state, and does so
- * after a restart too: certificates of our own, CRL, OCSP, what the fronts show.
+ * The change is one transaction of the store, so a kill leaves the one state or the other.  Before it the token is
+ * asked for the next generation's key, as there is no way back; behind it everything follows from the new state, and
+ * does so after a restart too: certificates of our own, CRL, OCSP, what the fronts show.
  *
  * Threads:  the authority's loop.
  */

@@ -159,7 +159,7 @@ change(struct app_store_writer *w, const struct app_store_request *r, const stru
 int
 app_store_change_issuer(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
-	struct app_issuers issuers;
+	struct app_issuers issuers = {0};
 	int code;
 
 	if (r->issuer >= CA_GENERATIONS)

@@ -29,7 +29,10 @@ void app_token_close(struct app_token *token);
 /* Initialises a token with this label.  Fails with ERR_EXISTS when there is one. */
 MUST_CHECK int app_token_init(struct app_token *token, const char *label, struct err *e);
 
-/* Generates the key pair of a class and generation (board/msg.h); its SubjectPublicKeyInfo is appended to spki, also with ERR_EXISTS. */
+/*
+ * Generates the key pair of a class and generation (board/msg.h); its SubjectPublicKeyInfo is appended to spki, also
+ * with ERR_EXISTS.
+ */
 MUST_CHECK int app_token_generate(struct app_token *token, enum key_class class_, unsigned generation,
 				  enum key_alg algorithm, struct buf *spki, struct err *e);
 

@@ -1,10 +1,10 @@
 /*
  * hsm/key - the keys of the appliance: one object pair in the token for each class, made and checked here
  *
- * A key's label is "chancery-" and msg_key_name(), with "-2" and so on behind it for the CA's later generations; its class
- * says what it may do, and the token is told the same by the usage attributes.  A slot is the place of one such pair: the
- * number of its class, and for the CA's later generations one behind the classes.  A private key that could leave the token, or that was not made in it, or that may do more than its
- * class needs, is not used.
+ * A key's label is "chancery-" and msg_key_name(), with "-2" and so on behind it for the CA's later generations; its
+ * class says what it may do, and the token is told the same by the usage attributes.  A slot is the place of one such
+ * pair: the number of its class, and for the CA's later generations one behind the classes.  A private key that could
+ * leave the token, or that was not made in it, or that may do more than its class needs, is not used.
  *
  * Threads:  all functions by one thread at a time; a loaded key is constant and may be shared by any.
  * Owner:    the caller frees a key with hsm_key_free().
@@ -33,8 +33,8 @@ struct hsm_key {
 };
 
 /*
- * The slot that serves key_class in this generation: the CA's own for KEY_CRL too, and for other classes the same in all
- * generations.  Both must be in range.
+ * The slot that serves key_class in this generation: the CA's own for KEY_CRL too, and for other classes the same in
+ * all generations.  Both must be in range.
  */
 unsigned hsm_key_slot(enum key_class key_class, unsigned generation);
 

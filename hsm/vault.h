@@ -38,8 +38,8 @@ hsm_vault_init_token(struct hsm_vault *vault, const char *label, struct bytes so
 MUST_CHECK int hsm_vault_load(struct hsm_vault *vault, unsigned slot, struct err *e);
 
 /*
- * Loads every key that the token has in the first count slots; those that it lacks stay NULL.  KEY_CLASS_COUNT is one of
- * each class, HSM_KEY_SLOTS all generations.  Fails as hsm_vault_load() for the first one.
+ * Loads every key that the token has in the first count slots; those that it lacks stay NULL.  KEY_CLASS_COUNT is one
+ * of each class, HSM_KEY_SLOTS all generations.  Fails as hsm_vault_load() for the first one.
  */
 MUST_CHECK int hsm_vault_load_all(struct hsm_vault *vault, unsigned count, struct err *e);
 

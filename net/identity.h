@@ -47,8 +47,8 @@ struct bytes net_identity_ca(const struct net_identity *identity, struct bytes c
 unsigned net_identity_named(const struct net_identity *identity, struct bytes name, unsigned below);
 
 /*
- * What the answer to request is signed with: an RA certificate of the same generation as the one that it is enveloped to,
- * since a client that encrypts to an old one knows that CA.  Else that of the shown one.  Borrowed.
+ * What the answer to request is signed with: an RA certificate of the same generation as the one that it is enveloped
+ * to, since a client that encrypts to an old one knows that CA.  Else that of the shown one.  Borrowed.
  */
 struct bytes net_identity_signer(const struct net_identity *identity, const struct net_scep_request *request);
 

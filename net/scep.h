@@ -181,7 +181,8 @@ struct net_scep_policy net_scep_policy_of(const struct config_profile *profile);
 
 /*
  * Appends the answer to GetCACaps (RFC 8894 3.5.2), lines ended by LF: what profile lets in and, with next_ca,
- * GetNextCACert, then what it says beside.  Its blank line makes strongSwan 5.9.8 to 5.9.10 believe every capability (facts E.1).
+ * GetNextCACert, then what it says beside.  Its blank line makes strongSwan 5.9.8 to 5.9.10 believe every capability
+ * (facts E.1).
  */
 void net_scep_capabilities(const struct config_profile *profile, bool next_ca, struct buf *out);
 
