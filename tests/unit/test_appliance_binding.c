@@ -192,7 +192,7 @@ TEST(each_part_is_told_apart)
 {
 	struct app_binding binding = {.key_usage = 0xa0};
 	struct bytes other_name = certs_name("dev2"), name = certs_name("dev1"), spki = certs_spki(certs_rsa());
-	struct app_claim right = {"device", name, san_of("DNS:a.example"), spki, 0xa0, false};
+	struct app_claim right = {"device", name, san_of("DNS:a.example"), spki, 0xa0, false, false};
 	struct app_claim wrong;
 	char hex[65];
 	uint8_t hash[32];
