@@ -46,6 +46,12 @@ static const char *const event_names[] = {
 	[APP_AUDIT_POLICY_INSTALLED] = "policy-module-installed",
 	[APP_AUDIT_POLICY_REMOVED] = "policy-module-removed",
 	[APP_AUDIT_POLICY_CERTIFICATE] = "policy-certificate",
+	[APP_AUDIT_CERTPROFILE_IMPORTED] = "certificate-profile-imported",
+	[APP_AUDIT_CERTPROFILE_REMOVED] = "certificate-profile-removed",
+	[APP_AUDIT_REGISTRATION_VERIFIED] = "registration-verified",
+	[APP_AUDIT_REGISTRATION_REFUSED] = "registration-refused",
+	[APP_AUDIT_REGISTRATION_ISSUED] = "registration-issued",
+	[APP_AUDIT_REGISTRATION_FAILED] = "registration-failed",
 };
 
 int

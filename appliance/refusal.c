@@ -61,6 +61,7 @@ verdict_text(enum app_challenge_verdict verdict)
 		[APP_CHALLENGE_BOUND_SAN] = "challenge: made for another subjectAltName",
 		[APP_CHALLENGE_BOUND_KEY] = "challenge: made for another key",
 		[APP_CHALLENGE_BOUND_KEY_USAGE] = "challenge: made for another key usage",
+		[APP_CHALLENGE_REGISTRATION] = "challenge: made for a registration point, which was not asked",
 	};
 
 	return (size_t)verdict < ARRAY_SIZE(texts) ? texts[verdict] : "challenge: refused";

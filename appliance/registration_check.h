@@ -68,7 +68,7 @@ struct app_registration_ask {
 /* What became of asking; with code 0 challenge (a secret) and expires are set. */
 struct app_registration_minted {
 	int code; /* ERR_UNKNOWN: no such profile; ERR_DENIED; ERR_FORMAT: variables; ERR_LIMIT: challenge.max_open; … */
-	const char *text; /* why, for whoever asked */
+	const char *text; /* why, for whoever asked; "" */
 	struct bytes challenge;
 	int64_t number;
 	int64_t expires;
@@ -93,7 +93,8 @@ app_registration_verify(struct app_authority *a, const struct app_policy_request
 /*
  * Tells what became of a request: success needs outcome->certificate, or serial (INTEGER's content) where only that is
  * known.  A second notify of the same is fine and changes nothing.  Answers SUCCESS; REQUEST_ID when the challenge was
- * used for another request, UNKNOWN when nothing is known of the request.  Fails with ERR_BUSY, ERR_CLOSED, ERR_NOMEM.
+ * used for another request, UNKNOWN when nothing is known of the request.  Fails with ERR_BUSY, ERR_CLOSED, ERR_NOMEM,
+ * ERR_FORMAT: success without a certificate or serial number.
  */
 MUST_CHECK int app_registration_notify(struct app_authority *a, const struct app_policy_outcome *outcome,
 				       struct bytes serial, app_policy_fn fn, void *arg);

@@ -184,7 +184,7 @@ worker_of(enum app_store_op op)
 	if (op < APP_STORE_TRANSACTION)
 		return WRITER;
 	if (op == APP_STORE_TRANSACTION || op == APP_STORE_SHOW || op == APP_STORE_CURRENT || op == APP_STORE_CRL_GET ||
-	    op == APP_STORE_ACCOUNT_OF)
+	    op == APP_STORE_ACCOUNT_OF || op == APP_STORE_CERTPROFILE || op == APP_STORE_REGISTRATION_FIND)
 		return READER;
 	return op == APP_STORE_ACCOUNT_LOGIN || op == APP_STORE_ACCOUNT_HASH ? LOGIN : SCANNER;
 }

@@ -28,6 +28,7 @@ struct app_binding;
 struct app_claim;
 struct app_held;
 struct app_open_challenge;
+struct app_registration_record;
 struct app_policy_row;
 struct app_store;
 struct app_store_request;
@@ -53,6 +54,7 @@ struct app_store_request {
 	const struct app_claim *claim;
 	const struct app_binding *binding; /* CHALLENGE: what it is bound to, or NULL; borrowed until done */
 	const struct app_policy_row *policy; /* POLICY_PUT; borrowed until done */
+	struct app_registration_record *registration; /* CHALLENGE, CERTPROFILE_*, REGISTRATION_*; borrowed until done */
 	bool all;
 	bool renews; /* RESERVE: the certificate with serial old_serial, to be checked */
 	uint8_t old_serial[APP_SERIAL_SIZE];

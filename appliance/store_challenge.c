@@ -8,6 +8,7 @@
 #include "appliance/held.h"
 #include "appliance/store_change.h"
 #include "appliance/store_read.h"
+#include "appliance/store_registration.h"
 #include "board/base/clock.h"
 #include "board/base/x509.h"
 
@@ -15,7 +16,7 @@
 enum { CHALLENGE_MEMORY_S = 24 * 3600, PURGE_MAX = 64, AUDIT_CHALLENGE_BYTES = 4, LIST_MAX = 10000 };
 
 /* Columns of CHALLENGE_GET. */
-enum { GET_HASH, GET_EXPIRES, GET_USED, GET_SERIAL, GET_CREATOR, GET_BOUND };
+enum { GET_HASH, GET_EXPIRES, GET_USED, GET_SERIAL, GET_CREATOR, GET_BOUND, GET_PROFILE = GET_BOUND + 5 };
 
 void
 app_store_change_put_challenge(struct app_store_writer *w, const struct app_store_request *r)
@@ -89,6 +90,8 @@ judge(struct app_store_query *q, const struct app_store_request *r, bool own)
 	/* It was good when it was held. */
 	if (!own && app_store_query_get_int(q, GET_EXPIRES) <= app_store_change_now(r))
 		return APP_CHALLENGE_EXPIRED;
+	if (app_store_query_get_text(q, GET_PROFILE)[0] != '\0' && (r->claim == NULL || !r->claim->registered))
+		return APP_CHALLENGE_REGISTRATION;
 	if (r->claim != NULL)
 		return app_binding_check(&bound, r->claim);
 	return app_binding_is_any(&bound) ? APP_CHALLENGE_BOUND_SUBJECT : APP_CHALLENGE_OK;
@@ -268,6 +271,8 @@ app_store_change_create(struct app_store_writer *w, struct app_store_request *r,
 	code = next_number(w, &r->number, e);
 	if (code == 0)
 		code = insert(w, r, e);
+	if (code == 0 && r->registration != NULL)
+		code = app_store_change_terms(w, r, e);
 	if (code < 0)
 		return code;
 	w->state.open++;

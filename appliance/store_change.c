@@ -4,6 +4,7 @@
 #include "appliance/store_read.h"
 #include "appliance/store_change.h"
 #include "appliance/store_policy.h"
+#include "appliance/store_registration.h"
 #include "appliance/store_template.h"
 #include "board/base/clock.h"
 #include "board/base/x509.h"
@@ -367,6 +368,11 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 	case APP_STORE_POLICY_REMOVE:
 	case APP_STORE_POLICY_CHAIN:
 		return app_store_change_policy(w, r, e);
+	case APP_STORE_CERTPROFILE_PUT:
+	case APP_STORE_CERTPROFILE_REMOVE:
+	case APP_STORE_REGISTRATION_NOTE:
+	case APP_STORE_REGISTRATION_END:
+		return app_store_change_registration(w, r, e);
 	case APP_STORE_CA_PUT:
 		return put_ca(w, r, e);
 	case APP_STORE_ISSUER_PREPARE:

@@ -87,6 +87,7 @@ enum app_challenge_verdict {
 	APP_CHALLENGE_BOUND_SAN,
 	APP_CHALLENGE_BOUND_KEY,
 	APP_CHALLENGE_BOUND_KEY_USAGE,
+	APP_CHALLENGE_REGISTRATION, /* made for a certificate profile, and no registration point judged the request */
 };
 
 /* A certificate as the store knows it.  Times are seconds since 1970. */

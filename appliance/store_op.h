@@ -68,6 +68,18 @@ enum app_store_op {
 	APP_STORE_POLICY_REMOVE, /* in: template_name (the module's) actor; ERR_UNKNOWN */
 	APP_STORE_POLICY_CHAIN,  /* in: der (the policy key's certificate and those above it; empty: none) actor */
 
+	/*
+	 * appliance/store_registration.h; all have registration.  in: its terms.profile, PUT: der (text, NUL behind),
+	 * actor; ERR_UNKNOWN.  NOTE, what verify said: its terms, state, reason, text, transaction_id key_hash
+	 * challenge_hash has_challenge peer subject, all (no audit record); ERR_LIMIT: too many with one challenge.  END,
+	 * what became of it: its state serial certificate reason text, transaction_id key_hash peer; ERR_UNKNOWN, and
+	 * ERR_DENIED with verdict: the challenge was used for another
+	 */
+	APP_STORE_CERTPROFILE_PUT,
+	APP_STORE_CERTPROFILE_REMOVE,
+	APP_STORE_REGISTRATION_NOTE,
+	APP_STORE_REGISTRATION_END,
+
 	/* in: transaction_id key_hash now → record in force, else held_state and number; ERR_UNKNOWN */
 	APP_STORE_TRANSACTION,
 	APP_STORE_HELD, /* in: number, or 0 for all → held; ERR_UNKNOWN */
@@ -88,6 +100,13 @@ enum app_store_op {
 	APP_STORE_COUNTS,      /* in: now → counts */
 	APP_STORE_AUDIT,       /* in: limit offset → out: audit records, newest first, a line each */
 	APP_STORE_AUDIT_CHECK, /* → number of records whose chain holds; ERR_VERIFY: the first bad one in number */
+	/* in: registration: terms.profile, or "" for all → out: texts, each with a NUL behind; ERR_UNKNOWN */
+	APP_STORE_CERTPROFILE,
+	/*
+	 * in: transaction_id key_hash; challenge_hash with has_challenge, else registration: serial of the old
+	 * certificate → registration; ERR_UNKNOWN, ERR_STAGE: the challenge is not of a certificate profile
+	 */
+	APP_STORE_REGISTRATION_FIND,
 	APP_STORE_ACCOUNT_LOOKUPS,
 };
 

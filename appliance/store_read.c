@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/store_registration.h"
 #include "board/base/clock.h"
 #include "board/base/x509.h"
 
@@ -292,6 +293,9 @@ app_store_read_run(struct app_store_db *db, struct app_store_request *r, const s
 		return app_store_read_account(db, r, e);
 	case APP_STORE_HELD:
 		return app_store_read_held(db, r, e);
+	case APP_STORE_CERTPROFILE:
+	case APP_STORE_REGISTRATION_FIND:
+		return app_store_read_registration(db, r, e);
 	case APP_STORE_CHALLENGES:
 		return app_store_read_challenges(db, r, e);
 	case APP_STORE_SHOW:
