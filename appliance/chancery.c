@@ -287,8 +287,9 @@ path_of(const struct msg_command *m)
 {
 	const struct msg_list *words = &m->words;
 
-	if (words->count > 2 && (begins_with(m, "template", "check") || begins_with(m, "template", "import") ||
-				 begins_with(m, "policy-module", "certificate")))
+	if (words->count > 2 && strncmp((const char *)words->item[2].data, "--", 2) != 0 &&
+	    (begins_with(m, "template", "check") || begins_with(m, "template", "import") ||
+	     begins_with(m, "policy-module", "certificate")))
 		return (const char *)words->item[2].data;
 	for (size_t i = 2; i < words->count && begins_with(m, "policy-module", "install"); i++) {
 		const char *word = (const char *)words->item[i].data;

@@ -104,6 +104,9 @@ void app_command_policy_list(struct app_session *session);      /* all, and wher
 void app_command_policy_status(struct app_session *session); /* how they did; exit status 1 when one cannot be asked */
 void app_command_policy_test(struct app_session *session);   /* is its server there? */
 
+void app_command_policy_request(struct app_session *session);     /* for a certificate of the policy key */
+void app_command_policy_certificate(struct app_session *session); /* that another CA made, or the own one again */
+
 /* The line of a module in "status". */
 void app_command_policy_print(struct app_session *session, const struct app_policy_module *module);
 

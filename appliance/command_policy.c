@@ -247,6 +247,112 @@ app_command_policy_install(struct app_session *session)
 		submit(session, APP_STORE_POLICY_PUT, on_installed);
 }
 
+/* ---- the policy key's certificate -------------------------------------------------------------------------------- */
+
+static void
+on_request(int code, struct bytes der, const char *text, void *arg)
+{
+	struct app_session *session = arg;
+
+	if (code != 0) {
+		app_session_fail(session, APP_EXIT_FAILED, "There is no request: %s.", text);
+		return;
+	}
+	app_command_print_pem(session, "CERTIFICATE REQUEST", der);
+	app_session_end(session, APP_EXIT_OK);
+}
+
+void
+app_command_policy_request(struct app_session *session)
+{
+	int code = app_policy_csr(session->authority, on_request, session);
+
+	if (code != 0)
+		app_session_fail(session, APP_EXIT_FAILED, "The signer cannot be asked: %s.", err_name(code));
+}
+
+static void
+on_chain_stored(struct app_store_request *request, void *arg)
+{
+	struct app_session *session = arg;
+	struct job *job = session->own;
+	struct msg_list chain = {.count = 0};
+	bool is_foreign = job->roots.len > 0;
+	struct err e = request->e;
+	int code = request->code;
+
+	app_store_request_fini(request);
+	if (code == 0)
+		code = app_store_policy_split(buf_bytes(&job->roots), &chain);
+	if (code == 0)
+		code = app_policy_chain(session->authority, &chain, is_foreign, &e);
+	if (code != 0) {
+		fail(session, code, &e);
+		return;
+	}
+	log_event(POLICY_CHANGED, "-", is_foreign ? "certificate from elsewhere" : "certificate of the own CA",
+		  session->actor);
+	/* Without one the own CA makes it. */
+	app_internal_check(session->authority);
+	job_free(TAKE(session->own));
+	app_session_print(session, is_foreign ? "It is used from now on; nobody renews it but you.\n"
+					      : "The own CA makes it, and renews it.\n");
+	app_session_end(session, APP_EXIT_OK);
+}
+
+/* The first certificate must be for the token's key, and hold now. */
+static void
+on_own_key(int code, struct bytes spki, const char *text, void *arg)
+{
+	struct app_session *session = arg;
+	struct job *job = session->own;
+	int64_t now = clock_wall();
+	struct x509 certificate;
+	struct msg_list chain;
+	struct err e = {0};
+
+	if (code != 0)
+		(void)err_set(&e, code, 0, "the policy key cannot be read: %.100s", text);
+	if (code == 0)
+		code = app_store_policy_split(buf_bytes(&job->roots), &chain);
+	if (code == 0)
+		code = x509_parse(chain.item[0], &certificate, &e);
+	if (code == 0 && !bytes_equal(certificate.tbs.spki, spki))
+		code = err_set(&e, ERR_CONFIG, 0, "the first certificate of the file is not for the policy key");
+	if (code == 0 && (now < certificate.tbs.not_before || now >= certificate.tbs.not_after))
+		code = err_set(&e, ERR_CONFIG, 0, "the certificate has ended, or not begun");
+	if (code != 0)
+		fail(session, code, &e);
+	else
+		submit(session, APP_STORE_POLICY_CHAIN, on_chain_stored);
+}
+
+void
+app_command_policy_certificate(struct app_session *session)
+{
+	struct job *job;
+	struct msg_list chain;
+	struct err e = {0};
+	int code;
+
+	if (session->given[0] == (session->argument[0] != '\0')) {
+		app_session_fail(session, APP_EXIT_USAGE, "FILE or --own is wanted.");
+		return;
+	}
+	job = job_new(session);
+	if (job == NULL)
+		return;
+	if (session->given[0]) {
+		submit(session, APP_STORE_POLICY_CHAIN, on_chain_stored);
+		return;
+	}
+	code = take_certificates(session, &job->roots, &chain, &e);
+	if (code == 0)
+		code = app_policy_key(session->authority, on_own_key, session);
+	if (code != 0)
+		fail(session, code, &e);
+}
+
 /* ---- uninstall --------------------------------------------------------------------------------------------------- */
 
 /* The setting that names this module; NULL when none does. */

@@ -133,6 +133,16 @@ bool app_policy_wants_certificate(const struct app_authority *a);
 /* policy_cert.c: our own certificates are known anew; modules get the one of the policy key unless they have it. */
 void app_policy_adopt(struct app_authority *a);
 
+/* code 0: der is what was asked for, borrowed; else text may say why. */
+typedef void (*app_policy_der_fn)(int code, struct bytes der, const char *text, void *arg);
+
+/*
+ * policy_cert.c: the policy key's SubjectPublicKeyInfo, and a PKCS#10 request for it.  fn is called once, not before
+ * these return.  Fail with ERR_CLOSED without a signer, ERR_NOMEM; then it is not.
+ */
+MUST_CHECK int app_policy_key(struct app_authority *a, app_policy_der_fn fn, void *arg);
+MUST_CHECK int app_policy_csr(struct app_authority *a, app_policy_der_fn fn, void *arg); /* as app_policy_key() */
+
 /* As app_policy_set(), for what the store has. */
 MUST_CHECK int app_policy_use(struct app_authority *a, const struct app_policy_row *row, struct err *e);
 
