@@ -41,6 +41,7 @@ while [ $# -gt 0 ]; do
 	shift 2
 done
 bin=${bin:-$out/bin}
+mkdir -p "$out" || exit 1
 for name in $only; do
 	[[ " $all " == *" $name "* ]] || { echo "bench.sh: $name is none of: $all" >&2; exit 2; }
 done

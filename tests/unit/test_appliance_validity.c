@@ -7,6 +7,7 @@
 #include "board/base/x509.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/office.h"
+#include "tests/lib/sql.h"
 #include "tests/lib/test.h"
 
 enum { DAY = 86400 };
@@ -200,6 +201,27 @@ granted(struct office *o, const char *transaction, const char *days)
 	return lasts;
 }
 
+/* How many records of an intent say what end the request asked for. */
+static int
+recorded(const struct office *o)
+{
+	sqlite3 *db = NULL;
+	sqlite3_stmt *stmt = NULL;
+	char path[96];
+	int count;
+
+	snprintf(path, sizeof(path), "%s/store/store.db", o->folder);
+	CHECK_INT(sqlite3_open(path, &db), SQLITE_OK);
+	CHECK_INT(sqlite3_prepare_v2(db, "SELECT count(*) FROM audit WHERE detail LIKE '%requested_not_after=%'", -1,
+				     &stmt, NULL),
+		  SQLITE_OK);
+	CHECK_INT(sqlite3_step(stmt), SQLITE_ROW);
+	count = sqlite3_column_int(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return count;
+}
+
 TEST(the_switch_lets_a_request_shorten_its_certificate_and_never_extend_it)
 {
 	struct office o;
@@ -208,9 +230,11 @@ TEST(the_switch_lets_a_request_shorten_its_certificate_and_never_extend_it)
 	office_open(&o, true);
 	usual = granted(&o, "off", "10");
 	CHECK(usual > 11 * DAY);
+	CHECK_INT(recorded(&o), 0);
 	o.conf.ca_editf_attributeenddate = true;
 	CHECK(granted(&o, "on", "10") <= 10 * DAY);
 	CHECK(granted(&o, "long", "90000") >= usual - 60);
+	CHECK_INT(recorded(&o), 2);
 	CHECK_INT(granted(&o, "broken", "ten"), -1);
 	CHECK_INT(o.front.last.status, STATUS_REFUSED);
 	CHECK_INT(o.front.last.fail_info, SCEP_BAD_REQUEST);
