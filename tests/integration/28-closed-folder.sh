@@ -28,8 +28,8 @@ check "the ceremony ran" test -s "$dir/state/ca/ca.pem"
 run_appliance
 check "the appliance works" healthy
 same "all roles run, from that folder" \
-	"$BIN_DIR/chancery-authority $BIN_DIR/chancery-front $BIN_DIR/chancery-signer" "$(role_programs | paste -sd ' ')"
-same "ps shows them under their names" "chancery-author chancery-front chancery-signer " "$(role_names)"
+	"$BIN_DIR/chancery-authority $BIN_DIR/chancery-courier $BIN_DIR/chancery-front $BIN_DIR/chancery-signer" "$(role_programs | paste -sd ' ')"
+same "ps shows them under their names" "chancery-author chancery-courie chancery-front chancery-signer " "$(role_names)"
 check "and none of them as root" test -z "$(ps -o uid= --ppid "$(cat "$dir/chanceryd.pid")" | grep -w 0)"
 check "a challenge can be made" challenge
 

@@ -80,12 +80,12 @@ check "and it goes on serving" healthy
 # ---- a PIN that the token refuses
 cp "$dir/pin" "$dir/pin.right"
 appliance_stop "$dir"
-check "it ended in order" in_log 'STOPPING cause=SIGTERM'
+check "it ended in order" in_log 'event=STOPPING .*cause=SIGTERM'
 refuse "the control socket is gone" test -e "$dir/run/control"
 (umask 077; echo 000000000000 >"$dir/pin")
 "$BIN_DIR/chanceryd" --config "$dir/chancery.conf" >"$dir/log" 2>&1 &
 echo $! >"$dir/chanceryd.pid"
-check "a refused PIN holds the signer" wait_until 10 in_log 'ROLE_HELD name=signer'
+check "a refused PIN holds the signer" wait_until 10 in_log 'event=ROLE_HELD .*name=signer'
 check "CRL and CA certificate are served all the same" wait_until 5 curl -fs -o /dev/null "http://127.0.0.1:$HTTP/crl"
 # Four times the pause before a first restart.
 sleep 0.4
