@@ -105,6 +105,33 @@ check "taken away, it cannot at once" chancery template permit Router --group md
 refuse "neither bound nor unbound" as_bob challenge create --template Router
 check "the audit trail has the permission" grep -q 'template-permissions .*template="Router"' <(chancery audit list)
 
+# ---- who approves, and programs that fetch challenges
+echo 'challenge: { missing = "pending"; };' >>"$dir/chancery.conf"
+: >"$dir/log"
+kill -HUP "$(cat "$dir/chanceryd.pid")"
+logged "requests may wait" 'event=CONFIG_RELOADED'
+enroll_device waits "" --password "" --interval 1 --maxpolltime 20 >"$dir/waits.log" 2>&1 &
+polling=$!
+waits_for()
+{
+	chancery request list | awk '$2 == "pending" && /CN=waits$/ { print $1 }' | grep .
+}
+check "one waits" wait_until 10 waits_for
+id=$(waits_for)
+check "who may not enroll on its template does not approve it" says "no right to enroll on the template Router" as_bob request approve "$id"
+chancery template permit Router --group mdm --rights "read enroll" >/dev/null
+check "who may, does" as_bob request approve "$id"
+check "and the device has its certificate" wait "$polling"
+check "bob is a registration operator now" chancery operator change bob --groups "mdm ra-operators"
+chancery template permit Router --group ra-operators --rights "read enroll" >/dev/null
+same "without autoenroll a program has no challenge" 403 \
+	"$(http_code -k -m 10 -u "bob:$(cat "$dir/bob.password")" "$ADMIN_URL?operation=NDESGenerateChallenge")"
+check "a person has" grep -q 'challenge password is' \
+	<(curl -ks -m 10 -H 'Accept-Language: en' -u "bob:$(cat "$dir/bob.password")" "$ADMIN_URL")
+chancery template permit Router --group ra-operators --rights "read enroll autoenroll" >/dev/null
+same "with it the program has too" 200 \
+	"$(http_code -k -m 10 -u "bob:$(cat "$dir/bob.password")" "$ADMIN_URL?operation=NDESGenerateChallenge")"
+
 # ---- restart and removal
 appliance_stop "$dir"
 run_appliance
