@@ -216,6 +216,7 @@ begin_reserve(struct app_issue *issue)
 	if (status != 0)
 		return status;
 	request->claim = &issue->claim;
+	request->number = issue->approved;
 	request->usage = (int)issue->usage;
 	request->issuer = issue->generation;
 	request->not_before = issue->subject.not_before;

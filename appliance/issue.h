@@ -40,6 +40,7 @@ struct app_issue {
 	int64_t requested_not_after;              /* only ever shortens; 0: none was asked for */
 	char transaction_id[APP_TRANSACTION_MAX]; /* printable form; "" for none */
 	uint8_t key_hash[APP_HASH_SIZE];
+	int64_t approved; /* the number of the approved request that it is for (appliance/held.h); 0: none */
 	bool has_challenge;
 	uint8_t challenge_hash[APP_HASH_SIZE];
 	unsigned key_usage; /* that the request asks for (appliance/binding.h); 0: none */

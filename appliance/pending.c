@@ -201,6 +201,7 @@ ripe_start(struct ripe *ripe, const struct app_held *held, struct err *e)
 	issue->subject.spki = held->spki;
 	issue->subject.san = held->san;
 	issue->requested_not_after = held->requested_not_after;
+	issue->approved = held->number;
 	issue->has_challenge = held->has_challenge;
 	issue->key_usage = held->key_usage;
 	memcpy(issue->challenge_hash, held->challenge_hash, APP_HASH_SIZE);

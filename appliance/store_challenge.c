@@ -87,8 +87,11 @@ judge(struct app_store_query *q, const struct app_store_request *r, bool own)
 
 	if (app_store_query_get_int(q, GET_USED) != 0)
 		return app_store_query_get_blob(q, GET_SERIAL).len > 0 ? APP_CHALLENGE_USED : APP_CHALLENGE_REVOKED;
-	/* It was good when it was held. */
-	if (!own && app_store_query_get_int(q, GET_EXPIRES) <= app_store_change_now(r))
+	/*
+	 * It was good when it was held, and that is so for the request that was approved: not for another one of the
+	 * same transaction, at a URL whose template needs no approval.
+	 */
+	if (!(own && r->number != 0) && app_store_query_get_int(q, GET_EXPIRES) <= app_store_change_now(r))
 		return APP_CHALLENGE_EXPIRED;
 	if (app_store_query_get_text(q, GET_PROFILE)[0] != '\0' && (r->claim == NULL || !r->claim->registered))
 		return APP_CHALLENGE_REGISTRATION;

@@ -61,6 +61,13 @@ MUST_CHECK int app_store_change_hold(struct app_store_writer *w, struct app_stor
 /* store_held.c: APP_STORE_APPROVE and APP_STORE_DENY, as r->op says. */
 MUST_CHECK int app_store_change_decide(struct app_store_writer *w, struct app_store_request *r, struct err *e);
 
+/*
+ * store_held.c: is r->number the request of this transaction, and approved still?  A certificate for it is only begun
+ * then.  Fails with ERR_STAGE when it was denied or forgotten meanwhile, ERR_STORE.
+ */
+MUST_CHECK int app_store_change_check_approved(struct app_store_writer *w, const struct app_store_request *r,
+					       struct bytes transaction, struct err *e);
+
 /* store_held.c: the transaction has its certificate, so its request is done with.  Fails with ERR_STORE. */
 MUST_CHECK int app_store_change_unhold(struct app_store_writer *w, struct bytes transaction, struct err *e);
 

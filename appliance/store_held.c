@@ -328,6 +328,21 @@ app_store_change_decide(struct app_store_writer *w, struct app_store_request *r,
 }
 
 int
+app_store_change_check_approved(struct app_store_writer *w, const struct app_store_request *r, struct bytes transaction,
+				struct err *e)
+{
+	enum app_held_state state = APP_HELD_NONE;
+	int64_t number = 0;
+	int code = find(w->db, transaction, &number, &state, e);
+
+	if (code < 0)
+		return code;
+	return code == 1 && number == r->number && state == APP_HELD_APPROVED
+		       ? 0
+		       : err_set(e, ERR_STAGE, 0, "request %lld is not approved any more", (long long)r->number);
+}
+
+int
 app_store_change_unhold(struct app_store_writer *w, struct bytes transaction, struct err *e)
 {
 	struct app_store_query q = app_store_query(w->db, APP_STMT_HELD_END);

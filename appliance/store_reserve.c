@@ -66,6 +66,8 @@ check_reserve(struct app_store_writer *w, struct app_store_request *r, struct by
 		return err_set(e, ERR_STAGE, 0, "the serial number is in use");
 	if (code == 0 && transaction.len > 0)
 		code = app_store_change_check_transaction(w, r, transaction, e);
+	if (code == 0 && r->number != 0)
+		code = app_store_change_check_approved(w, r, transaction, e);
 	if (code == 0 && r->renews)
 		code = check_old(w, r, e);
 	if (code == 0 && r->has_challenge)

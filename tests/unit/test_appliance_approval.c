@@ -16,6 +16,7 @@ struct decision {
 	enum app_held_state state;
 	int approvals;
 	char approvers[256];
+	uint8_t key_hash[APP_HASH_SIZE];
 };
 
 static void
@@ -28,6 +29,7 @@ on_decided(struct app_store_request *request, void *arg)
 		decision->state = request->held[0].state;
 		decision->approvals = request->held[0].approvals;
 		snprintf(decision->approvers, sizeof(decision->approvers), "%s", request->held[0].approvers);
+		memcpy(decision->key_hash, request->held[0].key_hash, APP_HASH_SIZE);
 	}
 	app_store_request_fini(request);
 }
@@ -345,8 +347,78 @@ TEST(a_request_whose_challenge_was_revoked_is_not_approved)
 	office_close(&o);
 }
 
+TEST(a_challenge_that_ended_while_held_is_good_for_what_is_approved_alone)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct decision decision;
+
+	office_open(&o, true);
+	o.conf.template_approval = true;
+	hire(&o);
+	office_reload(&o);
+	challenge_by_alice(&o);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_PENDING);
+	change_store(&o, "UPDATE challenge SET expires = 1");
+	/* The same transaction where no approval is needed. */
+	o.conf.template_approval = false;
+	office_reload(&o);
+	office_enroll(&o, "t", key, CHALLENGE);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	CHECK_INT(approve(&o, 1, "bob", &decision), 0);
+	office_lookup(&o, "t", key);
+	OFFICE_UNTIL(&o, !look(&o, &decision));
+	office_lookup(&o, "t", key);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+/* Reserves a serial number for request 1 of transaction "t"; the code. */
+static int
+reserve(struct office *o, const uint8_t key_hash[APP_HASH_SIZE])
+{
+	struct decision reservation;
+	struct app_store_request *r = &reservation.request;
+
+	memset(&reservation, 0, sizeof(reservation));
+	*r = (struct app_store_request){.op = APP_STORE_RESERVE,
+					.usage = APP_USAGE_DEVICE,
+					.number = 1,
+					.not_after = clock_wall() + 3600,
+					.serial = {1},
+					.done = on_decided,
+					.arg = &reservation};
+	strcpy(r->transaction_id, "t");
+	memcpy(r->key_hash, key_hash, APP_HASH_SIZE);
+	CHECK_INT(app_store_submit(o->authority.store, r), 0);
+	OFFICE_UNTIL(o, reservation.done);
+	return r->code;
+}
+
+TEST(a_denial_stops_what_is_about_to_be_issued)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct decision decision, denial;
+
+	open_needing(&o, 1, key);
+	CHECK(look(&o, &decision));
+	CHECK_INT(reserve(&o, decision.key_hash), ERR_STAGE);
+	CHECK_INT(approve(&o, 1, "alice", NULL), 0);
+	begin(&o, &denial, APP_STORE_DENY, 1, "bob");
+	OFFICE_UNTIL(&o, denial.done);
+	CHECK_INT(denial.request.code, 0);
+	CHECK_INT(reserve(&o, decision.key_hash), ERR_STAGE);
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
 TEST_MAIN(RUN(root_without_a_name_is_nobody), RUN(nobody_counts_twice), RUN(the_last_of_them_completes_it),
 	  RUN(of_two_that_come_at_once_one_completes_it), RUN(who_is_no_operator_any_more_does_not_count),
 	  RUN(one_denial_ends_it), RUN(the_setting_counts_for_what_comes_after),
 	  RUN(who_made_the_challenge_does_not_approve), RUN(alone_who_made_the_challenge_may_approve),
-	  RUN(a_request_whose_challenge_was_revoked_is_not_approved))
+	  RUN(a_request_whose_challenge_was_revoked_is_not_approved),
+	  RUN(a_challenge_that_ended_while_held_is_good_for_what_is_approved_alone),
+	  RUN(a_denial_stops_what_is_about_to_be_issued))
