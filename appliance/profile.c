@@ -273,6 +273,7 @@ profile_fill(struct app_profile *profile, const struct config *conf, const struc
 	profile->sid = template->sid;
 	profile->agent = app_template_is_agent(template);
 	profile->purposes = template->extended_key_usage;
+	profile->policies = template->application_policies;
 	if (fixed_parse(profile, template->subject_fixed, e) != 0)
 		return err_set(e, ERR_CONFIG, 0, "profile %s: subject_fixed", profile->name);
 	return profile_encode(profile, conf, template, e);

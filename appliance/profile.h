@@ -63,7 +63,10 @@ bool app_profile_has_sid(const struct app_profile *profile);
 /* Does it give Certificate Request Agent (app_template_is_agent())? */
 bool app_profile_is_agent(const struct app_profile *profile);
 
-/* Are all its extended key usages among these (content of the extension; empty: every purpose)? */
+/*
+ * Are all its extended key usages and application policies among these (content of the extension; empty: every purpose,
+ * but for Certificate Request Agent, which a certificate has only when it says so)?
+ */
 bool app_profile_within(const struct app_profile *profile, struct bytes purposes);
 
 /* Room for a SID with 15 sub-authorities, NUL included. */

@@ -191,23 +191,30 @@ app_profile_is_agent(const struct app_profile *profile)
 	return profile->agent;
 }
 
-bool
-app_profile_within(const struct app_profile *profile, struct bytes purposes)
+/* Is each of own among the purposes? */
+static bool
+is_among(const struct app_oids *own, struct bytes purposes)
 {
-	struct view own = view_of((struct bytes){profile->purposes.der, profile->purposes.len});
+	struct view left = view_of((struct bytes){own->der, own->len});
 	struct view v;
 	struct der wanted, there = {.content = {NULL, 0}};
 	bool found = true;
 
-	if (purposes.len == 0)
-		return true;
-	if (own.left == 0)
-		return false;
-	while (found && own.left > 0 && der_next(&own, &wanted) == 0) {
+	while (found && left.left > 0 && der_next(&left, &wanted) == 0) {
 		if (der_whole(purposes, DER_SEQUENCE, &v) != 0)
 			return false;
 		for (found = false; !found && v.left > 0 && der_next(&v, &there) == 0;)
 			found = bytes_equal(there.content, wanted.content);
 	}
 	return found;
+}
+
+bool
+app_profile_within(const struct app_profile *profile, struct bytes purposes)
+{
+	if (purposes.len == 0)
+		return !profile->agent;
+	/* Without any of its own it would be for every purpose. */
+	return profile->purposes.len > 0 && is_among(&profile->purposes, purposes) &&
+	       is_among(&profile->policies, purposes);
 }

@@ -27,6 +27,7 @@ struct app_profile {
 	bool sid;             /* a SID in a subjectAltName becomes an extension too */
 	bool agent;
 	struct app_oids purposes; /* extended key usage */
+	struct app_oids policies; /* application policies, unless they repeat it */
 	int rsa_bits_min;
 	int rsa_bits_max;
 	unsigned algorithms; /* enum app_algorithm */

@@ -383,6 +383,26 @@ TEST(a_renewal_whose_template_is_gone_gains_no_purpose)
 	choose(&o, "", "", "");
 	CHECK_INT(app_templates_select_renewal(&o.authority, "Client", "", &csr, &old, &entry, NULL), 0);
 	CHECK_TEXT(entry->template.name, "device");
+	/* Readers of application policies look at these first. */
+	put(&o, "name = \"Broad\"; extended_key_usage = \"clientAuth\"; "
+		"application_policies = \"clientAuth emailProtection\";");
+	CHECK_INT(app_templates_select_renewal(&o.authority, "Client", "Broad", &csr, &old, &entry, &e), ERR_DENIED);
+	office_close(&o);
+}
+
+TEST(a_renewal_of_a_certificate_for_all_purposes_makes_no_agent)
+{
+	const struct app_template_entry *entry = NULL;
+	struct app_csr csr = {.is_rsa = true};
+	struct x509 old = {.tbs = {.version = 2}};
+	struct office o;
+
+	office_open(&o, true);
+	CHECK_INT(app_templates_select_renewal(&o.authority, "Gone", "WebServer", &csr, &old, &entry, NULL), 0);
+	CHECK_INT(
+		app_templates_select_renewal(&o.authority, "Gone", "EnrollmentAgentOffline", &csr, &old, &entry, NULL),
+		ERR_DENIED);
+	CHECK_TEXT(entry->template.name, "WebServer");
 	office_close(&o);
 }
 
@@ -391,4 +411,5 @@ TEST_MAIN(RUN(settings_that_name_no_template_or_one_for_agents_are_refused), RUN
 	  RUN(extensions_of_microsoft_are_encoded_as_windows_does),
 	  RUN(parts_of_the_subject_that_the_template_fixes_replace_those_of_the_request),
 	  RUN(a_sid_needs_a_challenge_that_is_bound_to_it), RUN(a_challenge_needs_the_right_on_all_that_it_is_good_for),
-	  RUN(a_renewal_whose_template_is_gone_gains_no_purpose))
+	  RUN(a_renewal_whose_template_is_gone_gains_no_purpose),
+	  RUN(a_renewal_of_a_certificate_for_all_purposes_makes_no_agent))
