@@ -103,12 +103,23 @@ count(const struct call *call, const struct app_policy_answer *answer)
 		call->module->health.refused++;
 }
 
+/*
+ * Does this status say that the server is there, and will not have just this request?  Anybody can send one of which that
+ * is said, and who does it again and again shall not have the module rest for all others.
+ */
+static bool
+is_about_request(const struct call *call, uint32_t http_status)
+{
+	return call->is_verify && call->module->is.kind == POLICY_REGISTRATION_POINT &&
+	       (http_status == 400 || http_status == 413 || http_status == 422);
+}
+
 /* A module that was removed meanwhile has no call any more, and its answer nobody. */
 static void
 on_result(int code, const struct ipc_message *message, void *arg)
 {
 	struct call *call = arg;
-	struct msg_policy_result m;
+	struct msg_policy_result m = {.http_status = 0};
 	struct app_policy_answer answer = {.code = code, .reason = "", .text = "the courier did not answer"};
 
 	if (code == 0 && (message->type != MSG_POLICY_RESULT || msg_policy_result_get(message->body, &m) != 0))
@@ -119,7 +130,10 @@ on_result(int code, const struct ipc_message *message, void *arg)
 						    .reason = m.code == 0 ? m.reason : "",
 						    .text = m.text,
 						    .challenge = m.challenge};
-	if (call->module != NULL && answer.code != 0) {
+	if (call->module != NULL && answer.code != 0 && is_about_request(call, m.http_status)) {
+		note_success(call->module, m.elapsed_ms);
+		count(call, &answer);
+	} else if (call->module != NULL && answer.code != 0) {
 		note_failure(call->module, answer.text);
 	} else if (call->module != NULL) {
 		note_success(call->module, m.elapsed_ms);

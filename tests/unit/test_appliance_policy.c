@@ -8,6 +8,7 @@ struct courier {
 	struct ipc *ipc;
 	bool silent;
 	int64_t code; /* of its answers */
+	uint32_t http_status;
 	const char *reason;
 	int modules;
 	struct msg_policy_module module;
@@ -32,7 +33,7 @@ static struct {
 static void
 answer(uint64_t id)
 {
-	struct msg_policy_result m = {.code = courier.code};
+	struct msg_policy_result m = {.code = courier.code, .http_status = courier.http_status};
 
 	if (courier.silent)
 		return;
@@ -248,6 +249,28 @@ TEST(refusals_are_answers_and_no_reason_to_rest)
 	end();
 }
 
+TEST(requests_that_a_server_cannot_read_do_not_make_it_rest)
+{
+	static const uint32_t rests[] = {401, 403, 404, 500, 503};
+	struct app_policy_module *module = begin();
+
+	connect_courier();
+	courier.code = ERR_FORMAT;
+	courier.http_status = 400;
+	for (int i = 0; i < 3 * APP_POLICY_FAILURES; i++) {
+		verify_and_wait(module);
+		CHECK_INT(last.code, ERR_FORMAT);
+		CHECK(!last.granted);
+	}
+	CHECK_INT(app_policy_health(module)->failures, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(rests); i++) {
+		courier.http_status = rests[i];
+		verify_and_wait(module);
+	}
+	CHECK_INT(verify(module), ERR_BUSY);
+	end();
+}
+
 TEST(questions_of_one_module_are_bounded)
 {
 	struct app_policy_module *module = begin();
@@ -302,5 +325,5 @@ TEST(kinds_and_numbers_beyond_the_known_are_refused)
 TEST_MAIN(RUN(module_is_asked_and_its_answer_given), RUN(an_answer_that_is_not_success_grants_nothing),
 	  RUN(without_courier_nothing_is_granted_and_each_caller_told), RUN(silence_ends_with_the_deadline),
 	  RUN(module_that_cannot_be_asked_rests_and_comes_back), RUN(refusals_are_answers_and_no_reason_to_rest),
-	  RUN(questions_of_one_module_are_bounded), RUN(module_that_is_removed_answers_nobody_with_consent),
-	  RUN(kinds_and_numbers_beyond_the_known_are_refused))
+	  RUN(requests_that_a_server_cannot_read_do_not_make_it_rest), RUN(questions_of_one_module_are_bounded),
+	  RUN(module_that_is_removed_answers_nobody_with_consent), RUN(kinds_and_numbers_beyond_the_known_are_refused))
