@@ -501,7 +501,7 @@ on_chain(const struct msg_list *chain, void *arg, struct err *e)
 	return app_policy_chain(arg, chain, true, e);
 }
 
-/* One that another version of this program knew is left out: requests that need it are refused, and the log says why. */
+/* One that another version knew is left out: requests that need it are refused, and the log says why. */
 static int
 on_row(const struct app_policy_row *row, void *arg, struct err *e)
 {

@@ -122,8 +122,8 @@ const struct msg_policy_module *app_policy_is(const struct app_policy_module *mo
 bool app_policy_refuses(const struct app_policy_module *module);
 
 /*
- * The policy key's certificate and those above it, for all modules from now on; the courier is told, and calls under way
- * go on.  Fails with ERR_NOMEM, ERR_LIMIT.
+ * The policy key's certificate and those above it, for all modules from now on; the courier is told, and calls under
+ * way go on.  Fails with ERR_NOMEM, ERR_LIMIT.
  */
 MUST_CHECK int app_policy_chain(struct app_authority *a, const struct msg_list *chain, bool is_foreign, struct err *e);
 

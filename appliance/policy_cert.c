@@ -1,6 +1,6 @@
 /*
- * The certificate of the policy key, of policy.h and internal.h: our own CA's, which app_internal_check() renews, or one
- * that another CA made.
+ * The certificate of the policy key, of policy.h and internal.h: our own CA's, which app_internal_check() renews, or
+ * one that another CA made.
  */
 #include <stdlib.h>
 #include <string.h>

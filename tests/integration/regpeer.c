@@ -1,9 +1,9 @@
 /*
  * tests/integration/regpeer - a stand-in for a certificate registration point, which says what the test wants said
  *
- * regpeer CERTIFICATE KEY CLIENT-ROOT MODE LOG: a TLS server on a free port of 127.0.0.1 that wants a client certificate
- * below the root.  Prints its port.  The file MODE says how it judges: "Success", the name of another reason, or "hang".
- * LOG gets a line for each request: its path and the client's subject.
+ * regpeer CERTIFICATE KEY CLIENT-ROOT MODE LOG: a TLS server on a free port of 127.0.0.1 that wants a client
+ * certificate below the root.  Prints its port.  The file MODE says how it judges: "Success", the name of another
+ * reason, or "hang".  LOG gets a line for each request: its path and the client's subject.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>

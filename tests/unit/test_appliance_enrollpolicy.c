@@ -2,6 +2,7 @@
 
 #include "appliance/command.h"
 #include "board/base/clock.h"
+#include "board/base/der.h"
 #include "board/base/oid.h"
 #include "board/base/x509.h"
 #include "tests/lib/certs.h"
@@ -302,6 +303,76 @@ TEST(template_with_approval_goes_with_no_module)
 }
 
 static void
+put_attribute(struct buf *b, struct bytes oid, const char *text)
+{
+	size_t outer = der_open(b, DER_SEQUENCE), set;
+
+	der_put_oid(b, oid);
+	set = der_open(b, DER_SET);
+	der_put(b, DER_PRINTABLE_STRING, bytes_of_text(text));
+	der_close(b, set);
+	der_close(b, outer);
+}
+
+/* A RenewalReq that the old key signed, as the front passes it on; waits for the decision. */
+static void
+renew(EVP_PKEY *old, struct bytes certificate, EVP_PKEY *key, bool good)
+{
+	struct bytes csr = office_csr(key, "device", NULL, NULL);
+	struct msg_enroll m = {.message_type = 17, .digest = DIGEST_SHA256, .peer = "::1", .csr = csr};
+	int before = o.front.answers;
+	AUTO_BUF attributes;
+	size_t set;
+
+	buf_init(&attributes, 1000);
+	set = der_open(&attributes, DER_SET);
+	put_attribute(&attributes, OID_SCEP_MESSAGE_TYPE, "17");
+	put_attribute(&attributes, OID_SCEP_TRANSACTION_ID, "renewal");
+	der_close(&attributes, set);
+	m.transaction_id = bytes_of_text("renewal");
+	m.signer = certificate;
+	m.attributes = buf_bytes(&attributes);
+	m.signature = certs_sign(old, EVP_sha256(), m.attributes);
+	((uint8_t *)m.signature.data)[m.signature.len - 1] ^= !good;
+	CHECK_INT(msg_enroll_send(o.front.ipc, 7, &m), 0);
+	OFFICE_UNTIL(&o, o.front.answers > before);
+	free((void *)m.signature.data);
+	free((void *)csr.data);
+}
+
+TEST(renewal_is_asked_about_with_its_signer_and_no_challenge)
+{
+	EVP_PKEY *key = begin(POLICY_REGISTRATION_POINT);
+	EVP_PKEY *rsa = EVP_RSA_gen(2048);
+	EVP_PKEY *fresh = certs_ec("P-256");
+	struct bytes old;
+
+	o.conf.scep_renewal_window_days = 0;
+	office_reload(&o);
+	office_enroll(&o, "device", rsa, "from elsewhere");
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	old = bytes_dup((struct bytes){o.front.certificate, o.front.last.certificate.len});
+	/* What the old key did not sign is refused before anybody is asked. */
+	renew(rsa, old, fresh, false);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	CHECK_INT(courier.verified, 1);
+	courier.reason = "DeviceIdMismatchInChallenge";
+	renew(rsa, old, fresh, true);
+	CHECK_INT(o.front.last.status, STATUS_REFUSED);
+	CHECK_INT(courier.verified, 2);
+	CHECK_INT(courier.signer_len, old.len);
+	courier.reason = "Success";
+	renew(rsa, old, fresh, true);
+	CHECK_INT(o.front.last.status, STATUS_ISSUED);
+	CHECK_INT(courier.verified, 3);
+	OFFICE_UNTIL(&o, courier.notified == 2);
+	free((void *)old.data);
+	EVP_PKEY_free(rsa);
+	EVP_PKEY_free(fresh);
+	end(key);
+}
+
+static void
 on_revoked(struct app_store_request *request, void *arg)
 {
 	CHECK_INT(request->code, 0);
@@ -354,4 +425,5 @@ TEST_MAIN(RUN(granted_request_is_issued_and_the_module_told_after_the_device),
 	  RUN(built_in_challenge_counts_for_nothing_where_a_module_is_wanted),
 	  RUN(module_that_cannot_be_asked_means_try_again), RUN(silent_or_lost_courier_means_try_again),
 	  RUN(front_that_went_away_changes_nothing), RUN(template_with_approval_goes_with_no_module),
+	  RUN(renewal_is_asked_about_with_its_signer_and_no_challenge),
 	  RUN(certificate_of_the_policy_key_is_made_and_made_again), RUN(intune_needs_no_certificate_of_the_policy_key))
