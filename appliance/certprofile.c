@@ -182,9 +182,9 @@ usage_take(void *object, const char *value, struct err *e)
 {
 	struct app_certprofile *profile = object;
 	unsigned bits = 0;
-	int rc = app_words_bits_parse(value, usage_words, ARRAY_SIZE(usage_words), &bits, e);
+	struct err why = {0};
 
-	if (rc != 0 || bits == 0)
+	if (app_words_bits_parse(value, usage_words, ARRAY_SIZE(usage_words), &bits, &why) != 0 || bits == 0)
 		return err_set(e, ERR_CONFIG, 0, "must be DigitalSignature, KeyEncipherment, or both");
 	profile->key_usage = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(usage_words); i++)
