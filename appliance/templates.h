@@ -95,8 +95,8 @@ MUST_CHECK int app_templates_permit(const struct app_authority *a, const struct 
 				    enum app_right right, struct err *e);
 
 /*
- * May a challenge be bound to this template ("": to none)?  Which one a request gets is said by its key usage and URL, not
- * by its challenge; so one that nothing leads to would be good for nobody.  Fails with ERR_UNKNOWN.
+ * May a challenge be bound to this template ("": to none)?  Which one a request gets is said by its key usage and URL,
+ * not by its challenge; so one that nothing leads to would be good for nobody.  Fails with ERR_UNKNOWN.
  */
 MUST_CHECK int app_templates_check_bound(const struct app_authority *a, const char *bound, struct err *e);
 
