@@ -253,6 +253,16 @@ add(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 	return audit(w, r, APP_AUDIT_ACCOUNT_ADDED, e);
 }
 
+/* Another person may get an account of this name; the vote of the one before is not his. */
+static int
+drop_votes(struct app_store_writer *w, const char *name, struct err *e)
+{
+	struct app_store_query q = app_store_query(w->db, APP_STMT_ACCOUNT_UNVOTE);
+
+	app_store_query_text(&q, name);
+	return app_store_query_run(&q, e);
+}
+
 static int
 remove_one(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 {
@@ -265,6 +275,8 @@ remove_one(struct app_store_writer *w, struct app_store_request *r, struct err *
 	q = app_store_query(w->db, APP_STMT_ACCOUNT_REMOVE);
 	app_store_query_text(&q, r->operators.who->name);
 	code = app_store_query_run(&q, e);
+	if (code == 0)
+		code = drop_votes(w, r->operators.who->name, e);
 	if (code < 0)
 		return code;
 	app_audit_put_text(&w->detail, "groups", found.groups);

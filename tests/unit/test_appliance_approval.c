@@ -83,11 +83,9 @@ change_store(struct office *o, const char *statements)
 static void
 hire(struct office *o)
 {
-	change_store(o, "INSERT INTO account (name, member_of, created, n, r, p, salt, hash) VALUES "
-			"('alice', 'ra-operators', 1, 2, 1, 1, x'00', x'00'), ('bob', 'ra-operators', 1, 2, 1, 1, "
-			"x'00', x'00'), "
-			"('carol', 'ra-operators', 1, 2, 1, 1, x'00', x'00'), ('dave', 'ra-operators', 1, 2, 1, 1, "
-			"x'00', x'00')");
+	change_store(o, "INSERT INTO account (name, member_of, created, n, r, p, salt, hash) "
+			"SELECT column1, 'ra-operators', 1, 2, 1, 1, zeroblob(16), zeroblob(32) "
+			"FROM (VALUES ('alice'), ('bob'), ('carol'), ('dave'))");
 }
 
 /* An office in which requests need so many approvals; one of CN=t waits, number 1. */
@@ -225,6 +223,30 @@ TEST(who_is_no_operator_any_more_does_not_count)
 	CHECK_INT(approve(&o, 1, "dave", &decision), 0);
 	CHECK_INT(decision.state, APP_HELD_APPROVED);
 	CHECK_TEXT(decision.approvers, "carol, dave");
+	EVP_PKEY_free(key);
+	office_close(&o);
+}
+
+TEST(a_new_account_of_an_old_name_has_no_vote_yet)
+{
+	struct office o;
+	EVP_PKEY *key = certs_ec("P-256");
+	struct app_operator alice = {.name = "alice"};
+	struct decision decision = {.done = false};
+
+	open_needing(&o, 2, key);
+	CHECK_INT(approve(&o, 1, "alice", NULL), 0);
+	decision.request = (struct app_store_request){
+		.op = APP_STORE_ACCOUNT_REMOVE, .operators.who = &alice, .done = on_decided, .arg = &decision};
+	CHECK_INT(app_store_submit(o.authority.store, &decision.request), 0);
+	OFFICE_UNTIL(&o, decision.done);
+	CHECK_INT(decision.request.code, 0);
+	change_store(&o, "INSERT INTO account (name, member_of, created, n, r, p, salt, hash) VALUES "
+			 "('alice', 'ra-operators', 2, 2, 1, 1, zeroblob(16), zeroblob(32))");
+	CHECK(look(&o, &decision));
+	CHECK_INT(decision.approvals, 0);
+	CHECK_INT(approve(&o, 1, "bob", &decision), 0);
+	CHECK_INT(decision.state, APP_HELD_PENDING);
 	EVP_PKEY_free(key);
 	office_close(&o);
 }
@@ -417,8 +439,8 @@ TEST(a_denial_stops_what_is_about_to_be_issued)
 
 TEST_MAIN(RUN(root_without_a_name_is_nobody), RUN(nobody_counts_twice), RUN(the_last_of_them_completes_it),
 	  RUN(of_two_that_come_at_once_one_completes_it), RUN(who_is_no_operator_any_more_does_not_count),
-	  RUN(one_denial_ends_it), RUN(the_setting_counts_for_what_comes_after),
-	  RUN(who_made_the_challenge_does_not_approve), RUN(alone_who_made_the_challenge_may_approve),
-	  RUN(a_request_whose_challenge_was_revoked_is_not_approved),
+	  RUN(a_new_account_of_an_old_name_has_no_vote_yet), RUN(one_denial_ends_it),
+	  RUN(the_setting_counts_for_what_comes_after), RUN(who_made_the_challenge_does_not_approve),
+	  RUN(alone_who_made_the_challenge_may_approve), RUN(a_request_whose_challenge_was_revoked_is_not_approved),
 	  RUN(a_challenge_that_ended_while_held_is_good_for_what_is_approved_alone),
 	  RUN(a_denial_stops_what_is_about_to_be_issued))
