@@ -13,6 +13,8 @@
 enum { NAME_DER_MAX = 4096, KEY_USAGES = 5 };
 
 #define OID_KP_ANY OID_BYTES("\x55\x1d\x25\x00")
+/* szOID_ANY_APPLICATION_POLICY: the same for Microsoft's readers. */
+#define OID_MS_KP_ANY OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x0a\x0c\x01")
 
 static const char *const key_usage_words[KEY_USAGES] = {"digitalSignature", "nonRepudiation", "keyEncipherment",
 							"dataEncipherment", "keyAgreement"};
@@ -160,8 +162,10 @@ app_words_purposes_parse(const char *value, struct app_oids *ret_oids, struct er
 		return rc;
 	if (app_words_oids_have(&fresh, OID_KP_OCSP_SIGNING))
 		return err_set(e, ERR_CONFIG, 0, "OCSP signing is for the CA's own responder alone");
-	if (app_words_oids_have(&fresh, OID_KP_ANY))
-		return err_set(e, ERR_CONFIG, 0, "any purpose would be good for signing OCSP answers too; name them");
+	if (app_words_oids_have(&fresh, OID_KP_ANY) || app_words_oids_have(&fresh, OID_MS_KP_ANY))
+		return err_set(e, ERR_CONFIG, 0,
+			       "any purpose would be good for signing OCSP answers and for request agents too; name "
+			       "them");
 	*ret_oids = fresh;
 	return 0;
 }

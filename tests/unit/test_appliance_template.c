@@ -64,6 +64,8 @@ TEST(errors_name_file_line_field_and_what_is_allowed)
 		 "router.conf:3: extended_key_usage: OCSP signing"},
 		{"name = \"a\";\n extended_key_usage = \"2.5.29.37.0\";",
 		 "router.conf:3: extended_key_usage: any purpose"},
+		{"name = \"a\";\n application_policies = \"1.3.6.1.4.1.311.10.12.1\";",
+		 "router.conf:3: application_policies: any purpose"},
 		{"name = \"a\";\n application_policies = \"clientAuth clientAuth\";",
 		 "router.conf:3: application_policies: \"clientAuth\" stands there twice"},
 		{"name = \"a\";\n algorithms = \"dsa\";", "router.conf:3: algorithms: \"dsa\" is not understood"},
