@@ -52,6 +52,10 @@ static const char *const event_names[] = {
 	[APP_AUDIT_REGISTRATION_REFUSED] = "registration-refused",
 	[APP_AUDIT_REGISTRATION_ISSUED] = "registration-issued",
 	[APP_AUDIT_REGISTRATION_FAILED] = "registration-failed",
+	[APP_AUDIT_POINT_INSTALLED] = "registration-point-installed",
+	[APP_AUDIT_POINT_REMOVED] = "registration-point-removed",
+	[APP_AUDIT_POINT_TRUSTS] = "registration-point-trusts",
+	[APP_AUDIT_POINT_DISTRUSTS] = "registration-point-distrusts",
 };
 
 int

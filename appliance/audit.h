@@ -57,6 +57,10 @@ enum app_audit_event {
 	APP_AUDIT_REGISTRATION_REFUSED,
 	APP_AUDIT_REGISTRATION_ISSUED,
 	APP_AUDIT_REGISTRATION_FAILED,
+	APP_AUDIT_POINT_INSTALLED, /* a registration point */
+	APP_AUDIT_POINT_REMOVED,
+	APP_AUDIT_POINT_TRUSTS, /* an NDES server's root */
+	APP_AUDIT_POINT_DISTRUSTS,
 };
 
 /* A record, borrowed from wherever it comes. */

@@ -324,9 +324,10 @@ ca_extensions_put(struct buf *b, int pathlen, struct bytes key_usage)
 	extension_put(b, OID_KEY_USAGE, true, key_usage);
 }
 
-int
-app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE], int64_t not_before,
-		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out)
+/* usage: the DER of its keyUsage. */
+static int
+build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE], int64_t not_before,
+	   int64_t not_after, int pathlen, struct bytes algorithm, struct bytes usage, struct buf *out)
 {
 	struct app_subject subject = {.name = name, .spki = spki, .not_before = not_before, .not_after = not_after};
 	uint8_t key_id[SHA1_SIZE];
@@ -338,11 +339,27 @@ app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[A
 	for (i = 0; i < APP_SERIAL_SIZE; i++)
 		subject.serial[i] = serial[i];
 	marks = tbs_open(out, &subject, algorithm, name);
-	/* digitalSignature, keyCertSign, cRLSign */
-	ca_extensions_put(out, pathlen, OID_BYTES("\x03\x02\x01\x86"));
+	ca_extensions_put(out, pathlen, usage);
 	subject_key_id_put(out, key_id);
 	app_cert_authority_key_id_put(out, (struct bytes){key_id, sizeof(key_id)});
 	return tbs_close(out, marks);
+}
+
+int
+app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE], int64_t not_before,
+		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out)
+{
+	/* digitalSignature, keyCertSign, cRLSign */
+	return build_root(name, spki, serial, not_before, not_after, pathlen, algorithm, OID_BYTES("\x03\x02\x01\x86"),
+			  out);
+}
+
+int
+app_cert_build_point_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE],
+			  int64_t not_before, int64_t not_after, struct bytes algorithm, struct buf *out)
+{
+	/* keyCertSign, cRLSign */
+	return build_root(name, spki, serial, not_before, not_after, 0, algorithm, OID_BYTES("\x03\x02\x01\x06"), out);
 }
 
 int

@@ -82,6 +82,14 @@ app_cert_build_root(struct bytes name, struct bytes spki, const uint8_t serial[A
 		    int64_t not_after, int pathlen, struct bytes algorithm, struct buf *out);
 
 /*
+ * The same for the registration point's own root: path length 0, signs certificates and CRLs alone.  Fails as
+ * app_cert_build_root().
+ */
+MUST_CHECK int
+app_cert_build_point_root(struct bytes name, struct bytes spki, const uint8_t serial[APP_SERIAL_SIZE],
+			  int64_t not_before, int64_t not_after, struct bytes algorithm, struct buf *out);
+
+/*
  * CertificationRequestInfo for a subordinate CA, for the ceremony; asks for CA:TRUE, digitalSignature, keyCertSign,
  * cRLSign.  Fails with ERR_LIMIT or ERR_NOMEM.
  */

@@ -291,7 +291,9 @@ path_of(const struct msg_command *m)
 	    (begins_with(m, "template", "check") || begins_with(m, "template", "import") ||
 	     begins_with(m, "policy-module", "certificate")))
 		return (const char *)words->item[2].data;
-	for (size_t i = 2; i < words->count && begins_with(m, "policy-module", "install"); i++) {
+	if (!begins_with(m, "policy-module", "install") && !begins_with(m, "registration-point", "trust"))
+		return NULL;
+	for (size_t i = 2; i < words->count; i++) {
 		const char *word = (const char *)words->item[i].data;
 
 		if (strcmp(word, "--root") == 0 && i + 1 < words->count)

@@ -92,6 +92,14 @@ void app_command_template_import(struct app_session *session); /* all of a file,
 void app_command_template_remove(struct app_session *session); /* one that was imported */
 void app_command_template_permit(struct app_session *session); /* what a group or account may do with one */
 
+/* The handlers: command_regpoint.c */
+void app_command_point_install(struct app_session *session); /* a registration point, and the root */
+void app_command_point_list(struct app_session *session);    /* all, and whom each trusts */
+void app_command_point_trust(struct app_session *session);   /* an NDES server and its root */
+void app_command_point_untrust(struct app_session *session); /* takes that back */
+void app_command_point_export(struct app_session *session);  /* the root as PEM */
+void app_command_point_remove(struct app_session *session);  /* and the path is free again */
+
 /* The handlers: command_unit.c */
 void app_command_status(struct app_session *session);       /* one screen; exit status 1 when degraded */
 void app_command_audit_list(struct app_session *session);   /* the newest records */

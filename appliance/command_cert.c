@@ -334,7 +334,7 @@ on_change_found(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
 	const struct change *change = session->own;
-	bool is_ca = request->record_count > 0 && request->records[0].usage == APP_USAGE_CA;
+	bool is_ca = request->record_count > 0 && app_usage_is_foreign(request->records[0].usage);
 	unsigned issuer = request->record_count > 0 ? request->records[0].issuer : 0;
 	int reason = session->given[0] ? app_reason_parse(session->text[0]) : APP_REASON_UNSPECIFIED;
 	int code = request->code;
@@ -347,8 +347,9 @@ on_change_found(struct app_store_request *request, void *arg)
 		return;
 	}
 	if (is_ca) {
-		app_session_fail(session, APP_EXIT_FAILED,
-				 "That is the CA's own certificate: only the CA above it can revoke it.");
+		app_session_fail(
+			session, APP_EXIT_FAILED,
+			"That certificate is not signed with the CA's key, so no list of this CA can have it.");
 		return;
 	}
 	if (!for_serial(session, change->op))

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "appliance/ownname.h"
+#include "appliance/regroot.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
@@ -540,12 +541,17 @@ void
 app_internal_tls(struct app_front *front, uint64_t id, const struct msg_tls_request *m)
 {
 	struct app_authority *a = front->authority;
-	struct own_issue *own = own_new(a, -1, APP_USAGE_TLS, on_tls_done);
+	struct own_issue *own;
 	struct app_csr csr;
 	struct app_reply reply;
 	struct err e = {0};
 	int status;
 
+	if (m->use == TLS_REGISTRATION) {
+		app_regroot_tls(front, id, m);
+		return;
+	}
+	own = own_new(a, -1, APP_USAGE_TLS, on_tls_done);
 	if (own == NULL) {
 		app_reply_open(&reply, front, id);
 		app_reply_retry(&reply, ERR_NOMEM);

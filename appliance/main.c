@@ -100,11 +100,15 @@ static int
 make_directories(const struct config *conf, struct err *e)
 {
 	char store[sizeof(conf->paths_state) + 16];
+	char registration[sizeof(conf->paths_state) + 16];
 	int rc = file_mkdir(conf->paths_state, 0755, 0, e);
 
 	snprintf(store, sizeof(store), "%s/store", conf->paths_state);
 	if (rc == 0)
 		rc = file_mkdir(store, 0700, CONFIG_ROLE_UID_BASE, e);
+	snprintf(registration, sizeof(registration), "%s/registration", conf->paths_state);
+	if (rc == 0)
+		rc = file_mkdir(registration, 0755, CONFIG_ROLE_UID_BASE, e);
 	return rc != 0 ? rc : file_mkdir(conf->paths_run, 0755, 0, e);
 }
 

@@ -11,6 +11,7 @@
 #include "board/base/oid.h"
 
 enum { EXTENSIONS_LIMIT = 4096, FIXED_LIMIT = 4096, URL_TAG = 6, HOUR_S = 3600, DAY_S = 86400 };
+enum { REGISTRATION_HOURS_MAX = 80 * 24 };
 
 #define OID_KP_REQUEST_AGENT OID_BYTES("\x2b\x06\x01\x04\x01\x82\x37\x14\x02\x01")
 
@@ -322,19 +323,20 @@ static void
 template_own(struct app_template *template, const struct config *conf, enum app_usage usage)
 {
 	bool is_decrypt = usage == APP_USAGE_RA_DECRYPT;
+	bool is_server = usage == APP_USAGE_TLS || usage == APP_USAGE_REGISTRATION;
 
 	app_template_default(template);
 	template->validity_days = usage == APP_USAGE_OCSP ? conf->ca_ocsp_days : conf->ca_ra_days;
-	if (usage == APP_USAGE_TLS) {
+	if (is_server) {
 		template->validity_days = 0;
 		template->validity_hours = conf->front_tls_hours;
 	}
 	template->rsa_bits_max = 16384;
 	template->algorithms = is_decrypt ? APP_ALG_RSA : APP_ALG_RSA | APP_ALG_P256 | APP_ALG_P384 | APP_ALG_P521;
 	template->rdns = UINT32_MAX;
-	template->sans = usage == APP_USAGE_TLS ? APP_SAN_DNS | APP_SAN_IP : 0;
+	template->sans = is_server ? APP_SAN_DNS | APP_SAN_IP : 0;
 	template->key_usage = is_decrypt ? APP_KU_KEY_ENCIPHERMENT : APP_KU_DIGITAL_SIGNATURE;
-	if (usage == APP_USAGE_TLS)
+	if (is_server)
 		purpose_add(template, OID_KP_SERVER_AUTH);
 	else if (usage == APP_USAGE_RA_SIGN)
 		purpose_add(template, OID_KP_REQUEST_AGENT);
@@ -344,16 +346,27 @@ template_own(struct app_template *template, const struct config *conf, enum app_
 		purpose_add(template, OID_KP_CLIENT_AUTH);
 }
 
+/* What is below the registration point's own root has no URLs of the CA, and is short-lived (hsm/tbs_registration.h). */
+static const struct config *
+without_ca(const struct config *conf, struct config *own)
+{
+	*own = *conf;
+	own->ca_crl_url[0] = own->ca_delta_url[0] = own->ca_ocsp_url[0] = own->ca_ca_url[0] = '\0';
+	if (own->front_tls_hours > REGISTRATION_HOURS_MAX)
+		own->front_tls_hours = REGISTRATION_HOURS_MAX;
+	return own;
+}
+
 int
 app_profile_new(const struct config *conf, enum app_usage usage, struct app_profile **ret_profile, struct err *e)
 {
-	static const char *const names[APP_USAGE_COUNT] = {[APP_USAGE_RA_SIGN] = "ra-sign",
-							   [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
-							   [APP_USAGE_TLS] = "tls",
-							   [APP_USAGE_OCSP] = "ocsp",
-							   [APP_USAGE_POLICY] = "policy"};
+	static const char *const names[APP_USAGE_COUNT] = {
+		[APP_USAGE_RA_SIGN] = "ra-sign", [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
+		[APP_USAGE_TLS] = "tls",         [APP_USAGE_OCSP] = "ocsp",
+		[APP_USAGE_POLICY] = "policy",   [APP_USAGE_REGISTRATION] = "registration-tls"};
 	AUTO_STRUCT(app_profile) profile = NULL;
 	struct app_template template;
+	struct config own;
 	int rc;
 
 	if (usage == APP_USAGE_DEVICE) {
@@ -362,6 +375,8 @@ app_profile_new(const struct config *conf, enum app_usage usage, struct app_prof
 	}
 	if (usage >= APP_USAGE_COUNT || names[usage] == NULL)
 		return err_set(e, ERR_CONFIG, 0, "there is no profile for usage %d", (int)usage);
+	if (usage == APP_USAGE_REGISTRATION)
+		conf = without_ca(conf, &own);
 	template_own(&template, conf, usage);
 	snprintf(template.name, sizeof(template.name), "%s", names[usage]);
 	rc = app_profile_of(conf, &template, &profile, e);

@@ -131,7 +131,7 @@ on_found(struct app_store_request *request, void *arg)
 	int status = request->code;
 
 	if (status == ERR_UNKNOWN ||
-	    (status == 0 && (request->record_count == 0 || record->usage == APP_USAGE_CA ||
+	    (status == 0 && (request->record_count == 0 || app_usage_is_foreign(record->usage) ||
 			     record->issuer != q->generation || record->not_after < clock_wall()))) {
 		answer_status(q, APP_OCSP_UNAUTHORIZED);
 		return;

@@ -75,7 +75,9 @@ open_store(struct app_authority *a, struct err *e)
 		app_store_open(a->loop, path, a->conf->store_cache_mib, a->conf->store_queue, NULL, NULL, &a->store, e);
 	if (status == 0)
 		status = app_templates_load(a, path, e);
-	return status != 0 ? status : app_policy_load(a, path, e);
+	if (status == 0)
+		status = app_policy_load(a, path, e);
+	return status != 0 ? status : app_regpoints_load(a, path, e);
 }
 
 int
@@ -134,7 +136,8 @@ app_state_stop(struct app_authority *a)
 bool
 app_state_busy(const struct app_authority *a)
 {
-	return a->issuing.count > 0 || a->enrolling.lookups > 0 || a->enrolling.refusals > 0 || a->admin.visits > 0;
+	return a->issuing.count > 0 || a->enrolling.lookups > 0 || a->enrolling.refusals > 0 || a->admin.visits > 0 ||
+	       a->points.open > 0;
 }
 
 void
@@ -154,6 +157,7 @@ app_state_fini(struct app_authority *a)
 	for (int usage = 0; usage < APP_USAGE_COUNT; usage++)
 		app_profile_free(TAKE(a->profiles[usage]));
 	app_templates_fini(a);
+	app_regpoints_fini(a);
 	app_rollover_fini(a);
 	app_generation_fini(a);
 	secret_free(TAKE(a->challenge_key));

@@ -27,6 +27,7 @@
 #include "appliance/login.h"
 #include "appliance/policy.h"
 #include "appliance/publish.h"
+#include "appliance/regpoint.h"
 #include "appliance/responder.h"
 #include "appliance/rollover.h"
 #include "appliance/templates.h"
@@ -56,6 +57,7 @@ struct app_authority {
 	struct app_admin admin;
 	struct app_policy policy;
 	struct app_logins logins;
+	struct app_regpoints points;
 	bool stopping;           /* nothing new is begun */
 	bool closing;            /* nothing is gone on with either */
 	uid_t operator_uid;      /* who may use the control socket: root */

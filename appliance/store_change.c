@@ -5,6 +5,7 @@
 #include "appliance/store_change.h"
 #include "appliance/store_policy.h"
 #include "appliance/store_registration.h"
+#include "appliance/store_point.h"
 #include "appliance/store_template.h"
 #include "board/base/clock.h"
 #include "board/base/x509.h"
@@ -323,7 +324,8 @@ put_ca(struct app_store_writer *w, struct app_store_request *r, struct err *e)
 		return code;
 	app_audit_put_text(&w->detail, "usage", row.usage);
 	put_der_hash(w, r->der);
-	return app_store_change_audit(w, r, APP_AUDIT_CA_IMPORTED, row.serial, r->subject, e);
+	return app_store_change_audit(w, r, r->usage == APP_USAGE_CA ? APP_AUDIT_CA_IMPORTED : APP_AUDIT_ISSUE,
+				      row.serial, r->subject, e);
 }
 
 int
@@ -373,6 +375,11 @@ app_store_change_run(struct app_store_writer *w, struct app_store_request *r, st
 	case APP_STORE_REGISTRATION_NOTE:
 	case APP_STORE_REGISTRATION_END:
 		return app_store_change_registration(w, r, e);
+	case APP_STORE_POINT_ADD:
+	case APP_STORE_POINT_REMOVE:
+	case APP_STORE_TRUST_PUT:
+	case APP_STORE_TRUST_REMOVE:
+		return app_store_change_point(w, r, e);
 	case APP_STORE_CA_PUT:
 		return put_ca(w, r, e);
 	case APP_STORE_ISSUER_PREPARE:

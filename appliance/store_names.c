@@ -6,9 +6,15 @@
 #include "appliance/store.h"
 
 static const char *const usages[] = {
-	[APP_USAGE_DEVICE] = "device", [APP_USAGE_RA_SIGN] = "ra-sign", [APP_USAGE_RA_DECRYPT] = "ra-decrypt",
-	[APP_USAGE_TLS] = "tls",       [APP_USAGE_OCSP] = "ocsp",       [APP_USAGE_POLICY] = "policy",
+	[APP_USAGE_DEVICE] = "device",
+	[APP_USAGE_RA_SIGN] = "ra-sign",
+	[APP_USAGE_RA_DECRYPT] = "ra-decrypt",
+	[APP_USAGE_TLS] = "tls",
+	[APP_USAGE_OCSP] = "ocsp",
+	[APP_USAGE_POLICY] = "policy",
 	[APP_USAGE_CA] = "ca",
+	[APP_USAGE_REGISTRATION] = "registration-tls",
+	[APP_USAGE_REGISTRATION_ROOT] = "registration-root",
 };
 
 static const char *const reasons[] = {
@@ -23,6 +29,12 @@ app_usage_name(enum app_usage usage)
 {
 	BUG_ON((size_t)usage >= ARRAY_SIZE(usages));
 	return usages[usage];
+}
+
+bool
+app_usage_is_foreign(enum app_usage usage)
+{
+	return usage == APP_USAGE_CA || usage == APP_USAGE_REGISTRATION || usage == APP_USAGE_REGISTRATION_ROOT;
 }
 
 int

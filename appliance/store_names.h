@@ -22,7 +22,9 @@ enum app_usage {
 	APP_USAGE_TLS,
 	APP_USAGE_OCSP,
 	APP_USAGE_POLICY, /* client certificate for policy modules */
+	APP_USAGE_REGISTRATION, /* TLS of the registration point, below its own root */
 	APP_USAGE_CA,
+	APP_USAGE_REGISTRATION_ROOT,
 	APP_USAGE_COUNT,
 };
 
@@ -116,6 +118,9 @@ struct app_store_counts {
 	int64_t requests_waiting; /* for an operator */
 	int64_t audit_records;
 };
+
+/* Was it signed by another key than the CA's?  Then it is on none of the CA's lists. */
+bool app_usage_is_foreign(enum app_usage usage);
 
 /* "device", "ra-sign", … and back; -1 for other words. */
 const char *app_usage_name(enum app_usage usage);

@@ -32,7 +32,7 @@ enum app_store_op {
 	APP_STORE_RELEASE, /* in: serial now actor: ends a hold; ERR_UNKNOWN, ERR_STAGE when it is not on hold */
 	/* in: issuer number (from 1) der this_update next_update base changes; ERR_EXISTS unless above its last */
 	APP_STORE_CRL_PUT,
-	/* in: serial der usage issuer not_before not_after subject: made elsewhere; idempotent */
+	/* in: serial der usage issuer not_before not_after subject: made elsewhere, or with another key; idempotent */
 	APP_STORE_CA_PUT,
 	/*
 	 * A generation of the CA.  in: issuer now actor subject, ROLLOVER_AT expires (0: no date) → issuers.  PREPARE
@@ -67,6 +67,12 @@ enum app_store_op {
 	APP_STORE_POLICY_PUT,    /* in: policy actor: a policy module, new or again */
 	APP_STORE_POLICY_REMOVE, /* in: template_name (the module's) actor; ERR_UNKNOWN */
 	APP_STORE_POLICY_CHAIN,  /* in: der (the policy key's certificate and those above it; empty: none) actor */
+	/* in: template_name (its name) text (application) actor; ERR_EXISTS when either is taken */
+	APP_STORE_POINT_ADD,
+	APP_STORE_POINT_REMOVE, /* in: template_name actor: with all that it trusts; ERR_UNKNOWN */
+	/* in: template_name text (URL of the NDES) der (root) has_challenge: tbs_hash is the thumbprint; actor; anew */
+	APP_STORE_TRUST_PUT,
+	APP_STORE_TRUST_REMOVE, /* in: template_name text (URL) actor; ERR_UNKNOWN */
 
 	/*
 	 * appliance/store_registration.h; all have registration.  in: its terms.profile, PUT: der (text, NUL behind),
