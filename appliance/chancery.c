@@ -289,6 +289,7 @@ path_of(const struct msg_command *m)
 
 	if (words->count > 2 && strncmp((const char *)words->item[2].data, "--", 2) != 0 &&
 	    (begins_with(m, "template", "check") || begins_with(m, "template", "import") ||
+	     begins_with(m, "certificate-profile", "check") || begins_with(m, "certificate-profile", "import") ||
 	     begins_with(m, "policy-module", "certificate")))
 		return (const char *)words->item[2].data;
 	if (!begins_with(m, "policy-module", "install") && !begins_with(m, "registration-point", "trust"))

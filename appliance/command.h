@@ -100,6 +100,14 @@ void app_command_point_untrust(struct app_session *session); /* takes that back 
 void app_command_point_export(struct app_session *session);  /* the root as PEM */
 void app_command_point_remove(struct app_session *session);  /* and the path is free again */
 
+/* The handlers: command_certprofile.c */
+void app_command_certprofile_list(struct app_session *session);      /* certificate profiles */
+void app_command_certprofile_show(struct app_session *session);      /* one, as its file */
+void app_command_certprofile_check(struct app_session *session);     /* a file, and whether its template agrees */
+void app_command_certprofile_import(struct app_session *session);    /* a file, new or anew */
+void app_command_certprofile_remove(struct app_session *session);    /* its challenges are refused */
+void app_command_certprofile_challenge(struct app_session *session); /* "challenge create" for a profile and device */
+
 /* The handlers: command_unit.c */
 void app_command_status(struct app_session *session);       /* one screen; exit status 1 when degraded */
 void app_command_audit_list(struct app_session *session);   /* the newest records */

@@ -14,7 +14,7 @@
 enum { BATCH = 64, MINUTE_S = 60, LINE_TEXT = 64 };
 
 /* Options of "challenge create" and of "challenge list", in the order of the table of commands. */
-enum { COUNT, MINUTES, TEMPLATE, SUBJECT, SAN, KEY };
+enum { COUNT, MINUTES, TEMPLATE, SUBJECT, SAN, KEY, PROFILE, DEVICE, USER, VARIABLE };
 enum { LIST_ALL, LIST_LIMIT, LIST_OFFSET };
 
 /* Challenges on their way into the store, many at a time so that they share a commit. */
@@ -163,10 +163,13 @@ void
 app_command_challenge_create(struct app_session *session)
 {
 	struct app_binding binding = {.key_usage = 0};
-
 	struct err e = {0};
 	int status;
 
+	if (session->given[PROFILE] || session->given[DEVICE] || session->given[USER] || session->given[VARIABLE]) {
+		app_command_certprofile_challenge(session);
+		return;
+	}
 	if (read_binding(session, &binding) != 0)
 		return;
 	status = app_templates_check_bound(session->authority, binding.template_name, &e);

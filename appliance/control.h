@@ -19,7 +19,7 @@ struct app_authority;
 struct app_command;
 struct app_session;
 
-enum { APP_SESSION_MAX = 8, APP_SESSION_MS = 60 * 1000, APP_OPTION_MAX = 8 };
+enum { APP_SESSION_MAX = 8, APP_SESSION_MS = 60 * 1000, APP_OPTION_MAX = 12 };
 
 /* Exit statuses of the chancery command. */
 enum { APP_EXIT_OK, APP_EXIT_FAILED, APP_EXIT_USAGE };

@@ -40,7 +40,7 @@ TEST(errors_name_file_line_field_and_what_is_allowed)
 		{REQUIRED "hashes = \"MD5\";", "wifi.conf:3: hashes: must be SHA-2"},
 		{REQUIRED "key_sizes = \"1024 2048\";", "wifi.conf:3: key_sizes: \"1024\""},
 		{REQUIRED "key_usage = \"NonRepudiation\";", "wifi.conf:3: key_usage: must be DigitalSignature"},
-		{REQUIRED "key_sizes = \"P-256\";", "wifi.conf:2: key_usage: an EC key cannot encipher"},
+		{REQUIRED "key_sizes = \"P-256\";", "wifi.conf:1: key_usage: an EC key cannot encipher"},
 		{REQUIRED "root = \"12:34\";", "wifi.conf:3: root: must be the SHA-1"},
 		{REQUIRED "scep_urls = \"https://a ldap://b\";", "wifi.conf:3: scep_urls: must be http"},
 		{REQUIRED "subject_format = \"CommonNameAsShoeSize\";",
@@ -53,7 +53,8 @@ TEST(errors_name_file_line_field_and_what_is_allowed)
 		{REQUIRED "san_formats = \"Fax\";", "wifi.conf:3: san_formats: \"Fax\" is not understood"},
 		{REQUIRED "san_custom = \"{{DNS}}:x\";", "wifi.conf:3: san_custom: subjectAltName: each must begin"},
 		{REQUIRED "san_custom = \"DNS:{{Email}}\";", "wifi.conf:3: san_custom: subjectAltName: DNS"},
-		{REQUIRED "extended_key_usage = \"2.5.29.37.0\";", "wifi.conf:3: extended_key_usage: any purpose"},
+		{"name = \"p\"; template = \"device\";\nextended_key_usage = \"2.5.29.37.0\";",
+		 "wifi.conf:3: extended_key_usage: any purpose"},
 	};
 	struct app_certprofile profile;
 
