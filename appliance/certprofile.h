@@ -1,8 +1,9 @@
 /*
  * appliance/certprofile - a certificate profile of the registration point: what a device's certificate shall say
  *
- * Its settings are those of the Configuration Manager's SCEP certificate profiles (facts, microsoft.md 3.10).  A profile
- * is a plain value; its text, "certificate_profile = { ... };", is read and printed by the table in certprofile.c.
+ * Its settings are those of the Configuration Manager's SCEP certificate profiles (facts, microsoft.md 3.10).  A
+ * profile is a plain value; its text, "certificate_profile = { ... };", is read and printed by the table in
+ * certprofile.c.
  *
  * Formats of subjects and names contain variables, {{DeviceName}}, whose values come with each ask.  A value becomes
  * part of one attribute value or one name and is never read as syntax: "x,O=evil" is a common name with a comma in it.
@@ -95,8 +96,8 @@ app_certprofile_fits(const struct app_certprofile *profile, const struct app_tem
 MUST_CHECK int app_certprofile_variables(const struct bytes *variables, size_t count, struct err *e);
 
 /*
- * The subject that the profile gives, as a Name in DER, appended to out.  Fails with ERR_FORMAT: a variable has no value
- * or one that may not stand there; e names it.
+ * The subject that the profile gives, as a Name in DER, appended to out.  Fails with ERR_FORMAT: a variable has no
+ * value or one that may not stand there; e names it.
  */
 MUST_CHECK int app_certprofile_subject(const struct app_certprofile *profile, const struct bytes *variables,
 				       size_t count, struct buf *out, struct err *e);

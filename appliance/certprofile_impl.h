@@ -10,8 +10,8 @@
 #include "appliance/certprofile.h"
 
 /*
- * Can this be a subject's format (whole: the whole of a custom subjectAltName)?  It is filled in with values such as the
- * variables may have.  Fails with ERR_CONFIG; e says what is wrong.
+ * Can this be a subject's format (whole: the whole of a custom subjectAltName)?  It is filled in with values such as
+ * the variables may have.  Fails with ERR_CONFIG; e says what is wrong.
  */
 MUST_CHECK int app_certprofile_check_subject(const char *format, struct err *e);
 MUST_CHECK int app_certprofile_check_san(const char *format, struct err *e); /* as app_certprofile_check_subject() */

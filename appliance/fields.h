@@ -28,7 +28,9 @@ struct app_field {
 	size_t size; /* TEXT: with the NUL */
 	int low;     /* NUMBER */
 	int high;
-	/* WORDS: reads value into the object.  TEXT: checks it alone; may be NULL.  e gets the reason without a name. */
+	/*
+	 * WORDS: reads value into the object.  TEXT: checks it alone; may be NULL.  e gets the reason without a name.
+	 */
 	int (*take)(void *object, const char *value, struct err *e);
 	/* WORDS */
 	void (*give)(const void *object, struct buf *out);
@@ -64,7 +66,8 @@ typedef int (*app_fields_fn)(const void *object, unsigned line, void *arg, struc
 
 /*
  * Reads text.  Every field is checked, and that the fields of each value agree; only then fn sees the first one.  Fails
- * with ERR_CONFIG, and e says "FILE:LINE: field: what is allowed", where file is what to call the text; else as fn says.
+ * with ERR_CONFIG, and e says "FILE:LINE: field: what is allowed", where file is what to call the text; else as fn
+ * says.
  */
 MUST_CHECK int app_fields_parse(const struct app_fields *kind, const char *text, const char *file, app_fields_fn fn,
 				void *arg, struct err *e);

@@ -104,8 +104,8 @@ count(const struct call *call, const struct app_policy_answer *answer)
 }
 
 /*
- * Does this status say that the server is there, and will not have just this request?  Anybody can send one of which that
- * is said, and who does it again and again shall not have the module rest for all others.
+ * Does this status say that the server is there, and will not have just this request?  Anybody can send one of which
+ * that is said, and who does it again and again shall not have the module rest for all others.
  */
 static bool
 is_about_request(const struct call *call, uint32_t http_status)

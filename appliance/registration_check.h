@@ -18,7 +18,10 @@
 #include "appliance/account.h"
 #include "appliance/policy.h"
 
-/* The public names of facts microsoft.md 4.3, in its order; appliance/doc/registration-point.md says when we use which. */
+/*
+ * The public names of facts microsoft.md 4.3, in its order; appliance/doc/registration-point.md says when we use
+ * which.
+ */
 enum app_registration_reason {
 	APP_REGISTRATION_UNKNOWN,
 	APP_REGISTRATION_SUCCESS,
@@ -67,7 +70,8 @@ struct app_registration_ask {
 
 /* What became of asking; with code 0 challenge (a secret) and expires are set. */
 struct app_registration_minted {
-	int code; /* ERR_UNKNOWN: no such profile; ERR_DENIED; ERR_FORMAT: variables; ERR_LIMIT: challenge.max_open; … */
+	/* ERR_UNKNOWN: no such profile; ERR_DENIED; ERR_FORMAT: variables; ERR_LIMIT: challenge.max_open; and others */
+	int code;
 	const char *text; /* why, for whoever asked; "" */
 	struct bytes challenge;
 	int64_t number;

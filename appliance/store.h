@@ -52,9 +52,10 @@ struct app_store_request {
 	const struct app_held *hold;     /* HOLD: name, spki and san of it; borrowed until done */
 	/* RESERVE, HOLD with has_challenge: what it has to be good for; borrowed until done */
 	const struct app_claim *claim;
-	const struct app_binding *binding; /* CHALLENGE: what it is bound to, or NULL; borrowed until done */
+	const struct app_binding *binding;   /* CHALLENGE: what it is bound to, or NULL; borrowed until done */
 	const struct app_policy_row *policy; /* POLICY_PUT; borrowed until done */
-	struct app_registration_record *registration; /* CHALLENGE, CERTPROFILE_*, REGISTRATION_*; borrowed until done */
+	struct app_registration_record
+		*registration; /* CHALLENGE, CERTPROFILE_*, REGISTRATION_*; borrowed until done */
 	bool all;
 	bool renews; /* RESERVE: the certificate with serial old_serial, to be checked */
 	uint8_t old_serial[APP_SERIAL_SIZE];

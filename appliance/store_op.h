@@ -77,9 +77,9 @@ enum app_store_op {
 	/*
 	 * appliance/store_registration.h; all have registration.  in: its terms.profile, PUT: der (text, NUL behind),
 	 * actor; ERR_UNKNOWN.  NOTE, what verify said: its terms, state, reason, text, transaction_id key_hash
-	 * challenge_hash has_challenge peer subject, all (no audit record); ERR_LIMIT: too many with one challenge.  END,
-	 * what became of it: its state serial certificate reason text, transaction_id key_hash peer; ERR_UNKNOWN, and
-	 * ERR_DENIED with verdict: the challenge was used for another
+	 * challenge_hash has_challenge peer subject, all (no audit record); ERR_LIMIT: too many with one challenge.
+	 * END, what became of it: its state serial certificate reason text, transaction_id key_hash peer; ERR_UNKNOWN,
+	 * and ERR_DENIED with verdict: the challenge was used for another
 	 */
 	APP_STORE_CERTPROFILE_PUT,
 	APP_STORE_CERTPROFILE_REMOVE,

@@ -191,12 +191,12 @@ check_approval(const struct app_template *t, char *why, size_t size)
 	return NULL;
 }
 
+typedef const char *(*check_fn)(const struct app_template *t, char *why, size_t size);
+
 const char *
 app_template_contradiction(const struct app_template *t, char *why, size_t size)
 {
-	const char *(*const checks[])(const struct app_template *, char *, size_t) = {
-		check_validity, check_keys, check_names, check_extensions, check_approval,
-	};
+	static const check_fn checks[] = {check_validity, check_keys, check_names, check_extensions, check_approval};
 	const char *field = NULL;
 
 	if (t->name[0] == '\0') {

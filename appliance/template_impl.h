@@ -24,8 +24,8 @@ MUST_CHECK int app_words_oids_parse(const char *list, struct app_oids *ret_oids,
 void app_words_oids_print(const struct app_oids *oids, struct buf *out); /* as app_words_oids_parse() */
 
 /*
- * template_field.c: extended key usages.  What would make a device speak for the CA, or for anything at all, is refused.
- * Failures as above.
+ * template_field.c: extended key usages.  What would make a device speak for the CA, or for anything at all, is
+ * refused.  Failures as above.
  */
 MUST_CHECK int app_words_purposes_parse(const char *value, struct app_oids *ret_oids, struct err *e);
 

@@ -183,7 +183,10 @@ has_purpose(struct bytes value, struct bytes purpose)
 	return false;
 }
 
-/* A client that asks for none, as Apple's and strongSwan's, gets what the template says, which the profile agrees with. */
+/*
+ * A client that asks for none, as Apple's and strongSwan's, gets what the template says, which the profile agrees
+ * with.
+ */
 static enum app_registration_reason
 check_purposes(const struct check *check)
 {

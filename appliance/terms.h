@@ -1,8 +1,8 @@
 /*
  * appliance/terms - what a registration point vouches for, and whether a request is that
  *
- * Names are compared as DER: the same RDNs in the same order, each of the same attributes with the same characters.  The
- * string type alone may be another, since clients choose it by themselves; case and blanks count (decisions/025).
+ * Names are compared as DER: the same RDNs in the same order, each of the same attributes with the same characters.
+ * The string type alone may be another, since clients choose it by themselves; case and blanks count (decisions/025).
  *
  * Threads:  any; plain values.
  * Owner:    who has terms frees subject and san with app_terms_fini().

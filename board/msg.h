@@ -21,7 +21,17 @@ enum msg_type {
 };
 
 /* Key classes: what a key may be used for, and its label in the token (msg_key_label()). */
-enum key_class { KEY_CA, KEY_CRL, KEY_RA_SIGN, KEY_RA_DECRYPT, KEY_POLICY, KEY_AUDIT, KEY_OCSP, KEY_REGISTRATION, KEY_CLASS_COUNT };
+enum key_class {
+	KEY_CA,
+	KEY_CRL,
+	KEY_RA_SIGN,
+	KEY_RA_DECRYPT,
+	KEY_POLICY,
+	KEY_AUDIT,
+	KEY_OCSP,
+	KEY_REGISTRATION,
+	KEY_CLASS_COUNT
+};
 enum key_alg { KEY_ALG_RSA2048, KEY_ALG_RSA3072, KEY_ALG_RSA4096, KEY_ALG_P256, KEY_ALG_P384, KEY_ALG_COUNT };
 enum digest { DIGEST_SHA1, DIGEST_SHA256, DIGEST_SHA384, DIGEST_SHA512, DIGEST_COUNT };
 

@@ -18,7 +18,9 @@ static const int64_t now = 1795348800;
 #define SIGNS       OID_BYTES("\x03\x02\x01\x06")
 #define SERVES      OID_BYTES("\x03\x02\x07\x80")
 #define SERVER_AUTH OID_BYTES("\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01")
-#define CLIENT_TOO  OID_BYTES("\x30\x14\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02")
+#define CLIENT_TOO                                                                                                     \
+	OID_BYTES("\x30\x14\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01"                                                   \
+		  "\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x02")
 #define ANY_PURPOSE OID_BYTES("\x30\x06\x06\x04\x55\x1d\x25\x00")
 #define NAMES       OID_BYTES("\x30\x07\x82\x05point")
 

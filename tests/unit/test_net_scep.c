@@ -864,27 +864,6 @@ TEST(certificates_only_keep_their_order)
 	CHECK_INT(net_scep_certs_only(certs, ARRAY_SIZE(certs), &out), ERR_LIMIT);
 }
 
-/* The last was found by tests/fuzz/fuzz_cms. */
-TEST(what_queries_have_inside_is_read_strictly)
-{
-	static const struct bytes bad[] = {
-		OID_BYTES(""),
-		OID_BYTES("\x30\x02\x30\x00"),
-		OID_BYTES("\x30\x05\x31\x00\x02\x01\x01"),
-		OID_BYTES("\x30\x06\x30\x00\x02\x01\x01\x00"),
-		OID_BYTES("\x30\x05\x30\x00\x02\x01\x01\x00"),
-		OID_BYTES("\x30\x04\x30\x00\x02\x00"),
-	};
-	struct bytes issuer, serial;
-	size_t i;
-
-	for (i = 0; i < ARRAY_SIZE(bad); i++)
-		CHECK_INT(net_scep_issuer_serial(bad[i], &issuer, &serial), ERR_FORMAT);
-	CHECK_INT(net_scep_issuer_serial(OID_BYTES("\x30\x05\x30\x00\x02\x01\x07"), &issuer, &serial), 0);
-	CHECK_BYTES(issuer, "\x30\x00", 2);
-	CHECK_BYTES(serial, "\x07", 1);
-}
-
 int
 main(void)
 {
@@ -912,7 +891,6 @@ main(void)
 		RUN(a_reply_that_cannot_be_made_is_an_error),
 		RUN(every_reply_has_a_nonce_and_a_content_key_of_its_own),
 		RUN(certificates_only_keep_their_order),
-		RUN(what_queries_have_inside_is_read_strictly),
 	};
 
 	return test_finish((int)ARRAY_SIZE(list), cmocka_run_group_tests(list, fixture_begin, fixture_end));

@@ -1,8 +1,9 @@
-/* What a SCEP profile changes in messages: capabilities, the floor of algorithms, Microsoft's attributes in answers. */
+/* What a SCEP profile changes in messages: capabilities, floors, Microsoft's attributes; and the inside of queries. */
 #include <stdlib.h>
 
 #include <openssl/rsa.h>
 
+#include "board/base/oid.h"
 #include "net/scep.h"
 #include "tests/lib/certs.h"
 #include "tests/lib/scepmsg.h"
@@ -166,6 +167,27 @@ TEST(microsoft_is_told_that_a_certificate_was_issued_and_nobody_else_is)
 	}
 }
 
+/* The last was found by tests/fuzz/fuzz_cms. */
+TEST(what_queries_have_inside_is_read_strictly)
+{
+	static const struct bytes bad[] = {
+		OID_BYTES(""),
+		OID_BYTES("\x30\x02\x30\x00"),
+		OID_BYTES("\x30\x05\x31\x00\x02\x01\x01"),
+		OID_BYTES("\x30\x06\x30\x00\x02\x01\x01\x00"),
+		OID_BYTES("\x30\x05\x30\x00\x02\x01\x01\x00"),
+		OID_BYTES("\x30\x04\x30\x00\x02\x00"),
+	};
+	struct bytes issuer, serial;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		CHECK_INT(net_scep_issuer_serial(bad[i], &issuer, &serial), ERR_FORMAT);
+	CHECK_INT(net_scep_issuer_serial(OID_BYTES("\x30\x05\x30\x00\x02\x01\x07"), &issuer, &serial), 0);
+	CHECK_BYTES(issuer, "\x30\x00", 2);
+	CHECK_BYTES(serial, "\x07", 1);
+}
+
 int
 main(void)
 {
@@ -175,6 +197,7 @@ main(void)
 		RUN(a_profile_lets_in_what_it_says),
 		RUN(microsoft_is_told_the_reason_of_a_failure_in_signed_decimal),
 		RUN(microsoft_is_told_that_a_certificate_was_issued_and_nobody_else_is),
+		RUN(what_queries_have_inside_is_read_strictly),
 	};
 
 	return test_finish((int)ARRAY_SIZE(list), cmocka_run_group_tests(list, fixture_begin, fixture_end));
