@@ -68,10 +68,10 @@ refuse "a module that is named cannot be uninstalled" chancery policy-module uni
 
 # ---- hanging, and away
 echo hang >"$crp/mode"
-make_request one.der any-challenge 2>/dev/null
-same "while it hangs a request is told to come again" 503 "$(post_request one.der)"
+make_request "$dir/one.der" any-challenge 2>/dev/null
+same "while it hangs a request is told to come again" 503 "$(post_request "$dir/one.der")"
 check "when to is said" grep -qi '^Retry-After:' "$dir/answer.head"
-post_request one.der >"$dir/slow" &
+post_request "$dir/one.der" >"$dir/slow" &
 slow=$!
 same "GetCACaps is served meanwhile" 200 "$(http_code -m 2 "$SCEP_URL?operation=GetCACaps")"
 wait $slow
@@ -79,7 +79,7 @@ same "and again a request" 503 "$(cat "$dir/slow")"
 echo Success >"$crp/mode"
 enrolls_again()
 {
-	[ "$(post_request one.der)" = 200 ]
+	[ "$(post_request "$dir/one.der")" = 200 ]
 }
 check "when it answers again the same request is answered" wait_until 20 enrolls_again
 
