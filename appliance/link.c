@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "appliance/pending.h"
+#include "appliance/regserve.h"
 #include "appliance/state.h"
 #include "board/base/clock.h"
 #include "board/base/log.h"
@@ -92,6 +93,7 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 	struct msg_get_cert get;
 	struct msg_tls_request tls;
 	struct msg_admin admin;
+	struct msg_registration registration;
 
 	switch (message->type) {
 	case MSG_TRANSACTION:
@@ -123,6 +125,11 @@ dispatch(struct app_front *front, const struct ipc_message *message)
 		if (msg_admin_get(message->body, &admin) != 0)
 			return ERR_FORMAT;
 		app_admin_request(front, message->id, &admin);
+		return 0;
+	case MSG_REGISTRATION:
+		if (msg_registration_get(message->body, &registration) != 0)
+			return ERR_FORMAT;
+		app_regserve_request(front, message->id, &registration);
 		return 0;
 	default:
 		return ERR_FORMAT;

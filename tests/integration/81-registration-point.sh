@@ -40,6 +40,20 @@ served()
 }
 check "TLS is verified with the exported root" wait_until 90 served
 refuse "not with the CA's" curl -s -m 3 --cacert "$dir/state/ca/ca.pem" -o /dev/null "$url"
+look()
+{
+	curl -s -m 3 --cacert "$dir/state/registration/root.pem" -o "$dir/http.body" -w '%{http_code}' "$@"
+}
+same "a browser gets 404" 404 "$(look "$url")"
+check "with the words that are the sign of health" grep -q "Server Error in '/CMCertificateRegistration' Application" "$dir/http.body"
+same "404 where there is no point" 404 "$(look "https://localhost:$POINT/Nothing")"
+refuse "without them" grep -q 'Server Error' "$dir/http.body"
+same "calls need a certificate" 403 "$(look -H 'Content-Type: application/json' -d '{}' "$url/Certificate/VerifyRequest")"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/client.key" -out "$dir/client.pem" \
+	-subj /CN=client -days 3 2>/dev/null
+same "and are not served yet" 503 "$(look --cert "$dir/client.pem" --key "$dir/client.key" \
+	-H 'Content-Type: application/json' -d '{"notification":{"transactionId":"1","disposition":2,"errorCode":1}}' \
+	"$url/Certificate/Notify")"
 openssl s_client -connect "127.0.0.1:$POINT" </dev/null 2>/dev/null | openssl x509 >"$dir/tls.pem"
 check "for TLS servers alone" eval '[ "$(openssl x509 -in "$dir/tls.pem" -noout -ext extendedKeyUsage |
 	sed 1d | tr -d " ")" = TLSWebServerAuthentication ]'
