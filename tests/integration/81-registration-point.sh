@@ -51,9 +51,8 @@ refuse "without them" grep -q 'Server Error' "$dir/http.body"
 same "calls need a certificate" 403 "$(look -H 'Content-Type: application/json' -d '{}' "$url/Certificate/VerifyRequest")"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$dir/client.key" -out "$dir/client.pem" \
 	-subj /CN=client -days 3 2>/dev/null
-same "and are not served yet" 503 "$(look --cert "$dir/client.pem" --key "$dir/client.key" \
-	-H 'Content-Type: application/json' -d '{"notification":{"transactionId":"1","disposition":2,"errorCode":1}}' \
-	"$url/Certificate/Notify")"
+same "and JSON of the right form" 400 "$(look --cert "$dir/client.pem" --key "$dir/client.key" \
+	-H 'Content-Type: application/json' -d '{}' "$url/Certificate/Notify")"
 openssl s_client -connect "127.0.0.1:$POINT" </dev/null 2>/dev/null | openssl x509 >"$dir/tls.pem"
 check "for TLS servers alone" eval '[ "$(openssl x509 -in "$dir/tls.pem" -noout -ext extendedKeyUsage |
 	sed 1d | tr -d " ")" = TLSWebServerAuthentication ]'
