@@ -179,7 +179,7 @@ fill_in(const char *format, size_t len, const struct values *values, void (*put)
 	while (format < end) {
 		const char *open = memmem(format, (size_t)(end - format), OPEN, 2);
 		const char *close = open == NULL ? NULL : memmem(open, (size_t)(end - open), CLOSE, 2);
-		const char *name = open + 2;
+		const char *name;
 		struct bytes value;
 
 		if (open == NULL || close == NULL) {
@@ -188,6 +188,7 @@ fill_in(const char *format, size_t len, const struct values *values, void (*put)
 			put_plain(out, (struct bytes){(const uint8_t *)format, (size_t)(end - format)});
 			break;
 		}
+		name = open + 2;
 		value = value_of(values, name, (size_t)(close - name));
 		if (value.len == 0)
 			return err_set(e, ERR_FORMAT, 0, "variable %.*s: %s",

@@ -51,7 +51,7 @@ app_fields_set_text(void *object, const struct app_field *field, const char *val
 		return ERR_CONFIG;
 	/* The rest stays zero, so that equal values are equal bytes. */
 	memset(place, 0, field->size);
-	memcpy(place, value, strlen(value));
+	snprintf(place, field->size, "%s", value);
 	return 0;
 }
 
