@@ -275,7 +275,7 @@ read_file(struct app_session *session)
 		status = err_set(&e, ERR_LIMIT, 0, "the file has more than %d bytes", APP_TEMPLATE_FILE_MAX);
 	else if (session->file.len > 0)
 		memcpy(text, session->file.data, session->file.len);
-	if (status == 0 && strlen(text) != session->file.len)
+	if (status == 0 && text != NULL && strlen(text) != session->file.len)
 		status = err_set(&e, ERR_CONFIG, 0, "the file has NUL bytes; it must be text");
 	if (status == 0)
 		status = app_template_parse(text, session->argument, on_template, session, &e);

@@ -371,6 +371,7 @@ app_policy_set(struct app_authority *a, const struct msg_policy_module *m, struc
 	code = module_new(a, m, (uint8_t)(place - a->policy.modules), &module, e);
 	if (code != 0)
 		return code;
+	BUG_ON(module == NULL);
 	if (*place != NULL)
 		module_free(*place);
 	*place = module;

@@ -310,7 +310,7 @@ permission_parse(struct app_template *template, char *line, struct err *e)
 	char *colon = strchr(line, ':');
 	bool is_group = strncmp(line, "group ", 6) == 0;
 	const char *who = line + (is_group ? 6 : 8);
-	unsigned rights;
+	unsigned rights = 0;
 
 	if (colon == NULL || (!is_group && strncmp(line, "account ", 8) != 0))
 		return err_set(e, ERR_CONFIG, 0, "a permission is not understood");

@@ -341,6 +341,7 @@ app_templates_select_renewal(const struct app_authority *a, const char *old_name
 	status = app_templates_select(a, name, csr, &entry, e);
 	if (status != 0)
 		return status;
+	BUG_ON(entry == NULL);
 	(void)!x509_extension_find(&old->tbs, OID_EXT_KEY_USAGE, &purposes);
 	if (!app_profile_within(entry->profile, purposes.value))
 		return err_set(e, ERR_DENIED, 0,
