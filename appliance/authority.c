@@ -1,6 +1,7 @@
 /*
  * appliance/authority - the role that decides: glue between board/role and the modules around appliance/state
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -37,8 +38,10 @@ on_config(const struct config *conf, void *arg)
 	struct err e = {0};
 
 	prepare();
+	self.state.refused[0] = '\0';
 	if (app_state_configure(&self.state, conf, &e) == 0)
 		return;
+	snprintf(self.state.refused, sizeof(self.state.refused), "configuration refused: %s", e.text);
 	log_event(CONFIG_REFUSED, log_text(e.text));
 	/* At a reload the old templates stay in force; without any the role cannot work. */
 	if (!self.opened && self.trouble.code == 0)

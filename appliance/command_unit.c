@@ -163,6 +163,8 @@ trouble(const struct app_authority *a, const struct status_report *report, int64
 		return "the OCSP responder's certificate has ended";
 	if (count_fronts(a) == 0)
 		return "no front is connected, no device is served";
+	if (a->refused[0] != '\0')
+		return a->refused;
 	return NULL;
 }
 
@@ -193,12 +195,12 @@ print_status(struct app_session *session, const struct status_report *report, co
 	const struct x509_tbs *ca = &a->issuer.cert.tbs;
 	int64_t now = clock_wall();
 	const char *why = trouble(a, report, now);
-	char when[24], span[32], name[256], plain[64];
+	char when[24], span[32], name[256], plain[66];
 
 	app_session_print(session, " Chancery     %-44s %s\n", why == NULL ? "OPERATIONAL" : "DEGRADED",
 			  clock_text(now, when, sizeof(when)));
 	if (why != NULL)
-		app_session_print(session, " %-12s %s\n", "Cause", why);
+		app_session_print(session, " %-12s %s\n", "Cause", app_command_plain(why, plain, sizeof(plain)));
 	app_session_print(session, " %-12s %s\n", "Issuing CA",
 			  app_command_plain(x509_name_text(ca->subject, name, sizeof(name)), plain, sizeof(plain)));
 	app_session_print(session, " %-12s ends %.10s, in %s\n", "", clock_text(ca->not_after, when, sizeof(when)),

@@ -130,10 +130,7 @@ on_result(int code, const struct ipc_message *message, void *arg)
 						    .reason = m.code == 0 ? m.reason : "",
 						    .text = m.text,
 						    .challenge = m.challenge};
-	if (call->module != NULL && answer.code != 0 && is_about_request(call, m.http_status)) {
-		note_success(call->module, m.elapsed_ms);
-		count(call, &answer);
-	} else if (call->module != NULL && answer.code != 0) {
+	if (call->module != NULL && answer.code != 0 && !is_about_request(call, m.http_status)) {
 		note_failure(call->module, answer.text);
 	} else if (call->module != NULL) {
 		note_success(call->module, m.elapsed_ms);

@@ -58,6 +58,7 @@ struct app_authority {
 	struct app_policy policy;
 	struct app_logins logins;
 	struct app_regpoints points;
+	char refused[256];       /* why the last configuration is not in force; "": it is */
 	bool stopping;           /* nothing new is begun */
 	bool closing;            /* nothing is gone on with either */
 	uid_t operator_uid;      /* who may use the control socket: root */

@@ -347,6 +347,11 @@ app_templates_select_renewal(const struct app_authority *a, const char *old_name
 		return err_set(e, ERR_DENIED, 0,
 			       "renewal: the template %s of the old certificate is gone, and %s has more purposes",
 			       old_name, entry->template.name);
+	/* Nobody approved it for this template.  That of the configuration may only have got another name. */
+	if (app_template_needs_approval(&entry->template) && entry->origin != APP_TEMPLATE_CONFIG)
+		return err_set(e, ERR_DENIED, 0,
+			       "renewal: the template %s of the old certificate is gone, and %s needs approval",
+			       old_name, entry->template.name);
 	*ret_entry = entry;
 	return 0;
 }

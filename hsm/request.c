@@ -159,7 +159,9 @@ sign_hash_allowed(struct hsm_request *request, struct err *e)
 static int
 sign_hash_run(struct hsm_request *request, struct err *e)
 {
-	return hsm_sign_hash(key_of(request), request->data, &request->signature, e);
+	const struct hsm_key *key = key_of(request);
+
+	return key == NULL ? no_key(request, e) : hsm_sign_hash(key, request->data, &request->signature, e);
 }
 
 /* ---- unwrap ------------------------------------------------------------------------------------------------------ */
@@ -203,7 +205,9 @@ unwrap_allowed(struct hsm_request *request, struct err *e)
 static int
 unwrap_run(struct hsm_request *request, struct err *e)
 {
-	return hsm_unwrap(key_of(request), &request->unwrap, request->key, &request->suspect, e);
+	const struct hsm_key *key = key_of(request);
+
+	return key == NULL ? no_key(request, e) : hsm_unwrap(key, &request->unwrap, request->key, &request->suspect, e);
 }
 
 static int

@@ -313,8 +313,8 @@ net_intune_run(struct net_errand *errand, struct err *e)
 		snprintf(errand->result.reason, sizeof(errand->result.reason), "Success");
 	else if (code == 0)
 		code = act(errand, &session, began_ms, &first);
-	/* What was kept may have ended early: once more with a new token and address. */
-	if (code != 0 && code != ERR_TIMEOUT) {
+	/* What was kept may have ended early, or moved: once more with a new token and address. */
+	if (code == ERR_DENIED || code == ERR_IO) {
 		forget(&errand->module->intune);
 		code = sign_in(errand, began_ms, &session, e);
 		if (code == 0 && errand->op != NET_ERRAND_PROBE)

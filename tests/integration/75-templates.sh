@@ -71,12 +71,15 @@ refuse "a file beyond 256 KiB is refused" chancery template check "$dir/large.co
 # ---- choosing
 general nowhere
 logged "a setting that names no template is refused by its name" 'CONFIG_REFUSED.*ndes.general_purpose_template.*nowhere'
+refuse "status is degraded" chancery status
+check "and says why" eval 'chancery status | grep -q "configuration refused: ndes.general_purpose_template"'
 general CEPEncryption
 logged "and so is one for enrollment agents" 'CONFIG_REFUSED.*Certificate Request Agent'
 check "devices enroll as before" enroll_device before
 same "with the template before" device "$(template_of before)"
 general Router
 logged "a good one is taken" 'event=CONFIG_RELOADED'
+check "status is well again" wait_until 5 chancery status
 check "a device enrolls" wait_until 5 enroll_device router '' --profile WebServer
 same "the store has its template, not the one that the request names" Router "$(template_of router)"
 check "the log too" grep -q 'event=ENROLL_ISSUED .*template=Router' "$dir/log"

@@ -387,6 +387,11 @@ TEST(a_renewal_whose_template_is_gone_gains_no_purpose)
 	put(&o, "name = \"Broad\"; extended_key_usage = \"clientAuth\"; "
 		"application_policies = \"clientAuth emailProtection\";");
 	CHECK_INT(app_templates_select_renewal(&o.authority, "Client", "Broad", &csr, &old, &entry, &e), ERR_DENIED);
+	/* Nobody approved it for that one. */
+	put(&o, "name = \"Approved\"; extended_key_usage = \"clientAuth\"; approval = true;");
+	e = (struct err){0};
+	CHECK_INT(app_templates_select_renewal(&o.authority, "Client", "Approved", &csr, &old, &entry, &e), ERR_DENIED);
+	CHECK(strstr(e.text, "needs approval") != NULL);
 	office_close(&o);
 }
 
