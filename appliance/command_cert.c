@@ -8,6 +8,8 @@
 #include "board/base/clock.h"
 #include "board/base/log.h"
 
+#define CA_ABOVE "That is the CA's own certificate: only the CA above it can revoke it."
+
 /* PEM_MAX: octets whose PEM fits into one answer. */
 enum { PAGE = 200, PEM_MAX = 700 * 1000 };
 
@@ -334,7 +336,7 @@ on_change_found(struct app_store_request *request, void *arg)
 {
 	struct app_session *session = arg;
 	const struct change *change = session->own;
-	bool is_ca = request->record_count > 0 && app_usage_is_foreign(request->records[0].usage);
+	int usage = request->record_count > 0 ? (int)request->records[0].usage : APP_USAGE_DEVICE;
 	unsigned issuer = request->record_count > 0 ? request->records[0].issuer : 0;
 	int reason = session->given[0] ? app_reason_parse(session->text[0]) : APP_REASON_UNSPECIFIED;
 	int code = request->code;
@@ -346,10 +348,11 @@ on_change_found(struct app_store_request *request, void *arg)
 		fail_serial(session, code);
 		return;
 	}
-	if (is_ca) {
-		app_session_fail(
-			session, APP_EXIT_FAILED,
-			"That certificate is not signed with the CA's key, so no list of this CA can have it.");
+	if (app_usage_is_foreign((enum app_usage)usage)) {
+		app_session_fail(session, APP_EXIT_FAILED, "%s",
+				 usage == APP_USAGE_CA ? CA_ABOVE
+						       : "That certificate is not signed with the CA's key, so no "
+							 "list of this CA can have it.");
 		return;
 	}
 	if (!for_serial(session, change->op))

@@ -346,7 +346,7 @@ template_own(struct app_template *template, const struct config *conf, enum app_
 		purpose_add(template, OID_KP_CLIENT_AUTH);
 }
 
-/* What is below the registration point's own root has no URLs of the CA, and is short-lived (hsm/tbs_registration.h). */
+/* What is below the registration point's own root has no URLs of the CA and is short-lived (hsm/tbs_registration.h). */
 static const struct config *
 without_ca(const struct config *conf, struct config *own)
 {
