@@ -342,7 +342,7 @@ on_change_found(struct app_store_request *request, void *arg)
 	int code = request->code;
 
 	app_store_request_fini(request);
-	if (code != 0 || is_ca)
+	if (code != 0 || app_usage_is_foreign((enum app_usage)usage))
 		session->own = NULL;
 	if (code != 0) {
 		fail_serial(session, code);

@@ -21,7 +21,7 @@ enum app_usage {
 	APP_USAGE_RA_DECRYPT,
 	APP_USAGE_TLS,
 	APP_USAGE_OCSP,
-	APP_USAGE_POLICY, /* client certificate for policy modules */
+	APP_USAGE_POLICY,       /* client certificate for policy modules */
 	APP_USAGE_REGISTRATION, /* TLS of the registration point, below its own root */
 	APP_USAGE_CA,
 	APP_USAGE_REGISTRATION_ROOT,
