@@ -97,6 +97,48 @@ nearest_group(const char *name, char out[CONFIG_NAME_SIZE])
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
+/*
+ * What Microsoft calls settings of ours (facts, microsoft.md 1.8, 10).  Where it means the same, our key stands here,
+ * and either name may be written; where not, what to write instead.
+ */
+static const struct {
+	const char *group;
+	const char *name;
+	const char *key;
+	const char *instead;
+} microsoft[] = {
+	{"challenge", "PasswordMax", "max_open", NULL},
+	{"challenge", "PasswordValidity", "lifetime_minutes", NULL},
+	{"challenge", "PasswordLength", NULL, "write length, which counts hexadecimal digits: twice the octets"},
+	{"challenge", "UseSinglePassword", NULL, "write static_file, which names the file with that password"},
+	{"challenge", "EnforcePassword", NULL,
+	 "write missing: refuse, or pending; without a password nothing is issued"},
+	{"front", "MaxFieldLength", "field_bytes", NULL},
+	{"front", "MaxRequestBytes", "header_bytes", NULL},
+	{"front", "maxAllowedContentLength", "body_bytes", NULL},
+	{"front", "maxUrl", "url_bytes", NULL},
+	{"front", "maxQueryString", "query_bytes", NULL},
+	{"ndes", "SignatureTemplate", "signature_template", NULL},
+	{"ndes", "EncryptionTemplate", "encryption_template", NULL},
+	{"ndes", "GeneralPurposeTemplate", "general_purpose_template", NULL},
+	{"scep", "DisableRenewalSubjectNameMatch", NULL, "write renewal_subject_match, the other way round"},
+	{"ca", "EDITF_ATTRIBUTEENDDATE", "editf_attributeenddate", NULL},
+};
+
+/* Our key for a name of Microsoft's, or *ret_instead; else key itself. */
+static const char *
+own_key(const char *group, const char *key, const char **ret_instead)
+{
+	*ret_instead = NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(microsoft); i++) {
+		if (strcmp(microsoft[i].group, group) != 0 || strcmp(microsoft[i].name, key) != 0)
+			continue;
+		*ret_instead = microsoft[i].instead;
+		return microsoft[i].key != NULL ? microsoft[i].key : key;
+	}
+	return key;
+}
+
 static const struct config_option *
 find_option(const char *group, const char *key)
 {
@@ -124,15 +166,21 @@ read_setting(const struct config_source *source, const char *group, const config
 	     struct config *conf)
 {
 	const char *key = config_setting_name(setting);
-	const struct config_option *o = find_option(group, key);
+	const char *instead;
+	const char *own = own_key(group, key, &instead);
+	const struct config_option *o = find_option(group, own);
 	char near_name[CONFIG_NAME_SIZE];
 	char name[CONFIG_NAME_SIZE];
 	char why[CONFIG_WHY_SIZE] = "no such setting";
 
+	snprintf(name, sizeof(name), "%s.%.40s", group, key);
+	if (own != key && config_setting_get_member(config_setting_parent(setting), own) != NULL)
+		return config_value_refuse(source, setting, name, "stands there under our name too");
 	if (o != NULL)
 		return config_value_read(source, o, o->check, setting, conf);
-	snprintf(name, sizeof(name), "%s.%.40s", group, key);
-	if (nearest_setting(group, key, near_name))
+	if (instead != NULL)
+		snprintf(why, sizeof(why), "%s", instead);
+	else if (nearest_setting(group, key, near_name))
 		snprintf(why, sizeof(why), "no such setting; did you mean %s?", near_name);
 	return config_value_refuse(source, setting, name, why);
 }

@@ -51,6 +51,41 @@ TEST(a_misspelt_setting_gets_the_nearest_name)
 	refused("log: { wxyz_wxyz_wxyz = 1; };", "F:1: log.wxyz_wxyz_wxyz: no such setting");
 }
 
+TEST(names_of_microsoft_are_understood_where_they_mean_the_same)
+{
+	struct config conf;
+
+	CHECK_INT(parse("challenge: { PasswordMax = 500; PasswordValidity = 90; };"
+			"front: { MaxFieldLength = 1000; MaxRequestBytes = 2000; maxAllowedContentLength = 3000;"
+			" maxUrl = 4000; maxQueryString = 5000; };"
+			"ndes: { SignatureTemplate = \"A\"; EncryptionTemplate = \"B\"; GeneralPurposeTemplate = "
+			"\"C\"; };"
+			"ca: { EDITF_ATTRIBUTEENDDATE = true; };",
+			&conf),
+		  0);
+	CHECK_INT(conf.challenge_max_open, 500);
+	CHECK_INT(conf.challenge_lifetime_minutes, 90);
+	CHECK_INT(conf.front_field_bytes, 1000);
+	CHECK_INT(conf.front_header_bytes, 2000);
+	CHECK_INT(conf.front_body_bytes, 3000);
+	CHECK_INT(conf.front_url_bytes, 4000);
+	CHECK_INT(conf.front_query_bytes, 5000);
+	CHECK_TEXT(conf.ndes_signature_template, "A");
+	CHECK_TEXT(conf.ndes_encryption_template, "B");
+	CHECK_TEXT(conf.ndes_general_purpose_template, "C");
+	CHECK(conf.ca_editf_attributeenddate);
+	refused("challenge: {\n PasswordLength = 8; };", "F:2: challenge.PasswordLength: write length, which counts "
+							 "hexadecimal digits: twice the octets");
+	refused("challenge: { UseSinglePassword = 1; };",
+		"F:1: challenge.UseSinglePassword: write static_file, which names the file with that password");
+	refused("challenge: { EnforcePassword = 0; };",
+		"F:1: challenge.EnforcePassword: write missing: refuse, or pending; "
+		"without a password nothing is issued");
+	refused("challenge: { max_open = 5; PasswordMax = 5; };",
+		"F:1: challenge.PasswordMax: stands there under our name too");
+	refused("front: { PasswordMax = 5; };", "F:1: front.PasswordMax: no such setting");
+}
+
 TEST(a_misspelt_group_gets_the_nearest_name)
 {
 	refused("\nlgo: { };", "F:2: lgo: no such group of settings; did you mean log?");
@@ -471,7 +506,8 @@ TEST(the_manual_names_every_setting)
 #undef TEXT
 }
 
-TEST_MAIN(RUN(a_misspelt_setting_gets_the_nearest_name), RUN(a_misspelt_group_gets_the_nearest_name),
+TEST_MAIN(RUN(a_misspelt_setting_gets_the_nearest_name),
+	  RUN(names_of_microsoft_are_understood_where_they_mean_the_same), RUN(a_misspelt_group_gets_the_nearest_name),
 	  RUN(a_wrong_type_is_refused), RUN(a_number_that_libconfig_would_cut_is_refused),
 	  RUN(what_is_no_libconfig_file_is_refused_with_its_line), RUN(numbers_are_held_to_their_range_from_both_sides),
 	  RUN(texts_are_held_to_their_length_from_both_sides), RUN(addresses_must_be_address_and_port),
