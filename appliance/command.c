@@ -398,22 +398,35 @@ take_rest(struct app_session *session, char words[][256], size_t first, size_t c
 	return ERR_FORMAT;
 }
 
+/* Words that a person could have meant: one with a control character would steer the terminal that it is shown on. */
+static const char *
+take_words(const struct msg_list *list, char words[][256])
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct bytes word = list->item[i];
+
+		if (word.len >= sizeof(words[i]))
+			return "A word of the command is too long.";
+		for (size_t k = 0; k < word.len; k++)
+			if (word.data[k] < ' ' || word.data[k] == 0x7f)
+				return "A word of the command has a control character.";
+		memcpy(words[i], word.data, word.len);
+		words[i][word.len] = '\0';
+	}
+	return NULL;
+}
+
 void
 app_command_run(struct app_session *session, const struct msg_list *list)
 {
 	char words[MSG_LIST_MAX][256];
+	const char *wrong = take_words(list, words);
 	struct err e = {0};
 	size_t used = 0;
 
-	for (size_t i = 0; i < list->count; i++) {
-		struct bytes word = list->item[i];
-
-		if (word.len >= sizeof(words[i]) || memchr(word.data, '\0', word.len) != NULL) {
-			app_session_fail(session, APP_EXIT_USAGE, "A word of the command is too long.");
-			return;
-		}
-		memcpy(words[i], word.data, word.len);
-		words[i][word.len] = '\0';
+	if (wrong != NULL) {
+		app_session_fail(session, APP_EXIT_USAGE, "%s", wrong);
+		return;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && used == 0; i++) {
 		used = match(&commands[i], words, list->count);

@@ -159,6 +159,7 @@ TEST(says_what_is_allowed_when_it_is_used_wrongly)
 		{"nonsense", "help"},
 		{"certificate", "goes on"},
 		{"certificate burn", "goes on"},
+		{"request approve \r1", "control character"},
 		{"certificate show", "SERIAL"},
 		{"certificate show 12", "32 hexadecimal digits"},
 		{"certificate show zz23456789abcdef0123456789abcdef", "32 hexadecimal digits"},
