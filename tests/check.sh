@@ -57,7 +57,7 @@ for part in "$@"; do
 		;;
 	fuzz)
 		echo "Fuzz targets, some seconds each (make fuzz is longer)"
-		run fuzz env O="$out" SANITIZE= FUZZ_SECONDS="${FUZZ_SECONDS:-8}" bash tests/fuzz/run.sh
+		run fuzz env O="$out" SANITIZE= FUZZ_SECONDS="${FUZZ_SECONDS:-3}" bash tests/fuzz/run.sh
 		;;
 	integration)
 		echo "Integration tests, with real processes and clients (some minutes)"

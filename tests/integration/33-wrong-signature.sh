@@ -37,8 +37,9 @@ make_faulty_appliance rsa2048
 run_appliance
 device_setup
 check "a device enrolls" enroll_device dev1
-faults "C_Sign every=7 wrong"
-check "devices that keep trying enroll, though each seventh signature is wrong" enroll_some "dev2 dev3 dev4 dev5 dev6"
+# A start signs with each of the keys once, so that a smaller number would have hardly any start succeed.
+faults "C_Sign every=11 wrong"
+check "devices that keep trying enroll, though each eleventh signature is wrong" enroll_some "dev2 dev3 dev4 dev5 dev6 more1 more2 more3 more4 more5"
 logged "wrong signatures are told and counted" 'event=SIGNER_WRONG_SIGNATURE key=chancery-[a-z-]* count=[1-9]'
 check "each was the end of that signer" test "$(grep -c 'event=SIGNER_WRONG_SIGNATURE' "$dir/log")" -le \
 	"$(grep -c 'event=ROLE_EXITED name=signer' "$dir/log")"
